@@ -1,0 +1,44 @@
+"""Fixtures shared by the whole suite: real data where it lies at hand, small thread pools."""
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+SHARED = Path(os.environ.get('EPROPNP_SHARED', REPOSITORY.parent / 'shared'))
+
+
+def pytest_configure(config):
+    torch.set_num_threads(min(2, os.cpu_count() or 1))
+
+
+def _shared(relative: str) -> Path:
+    path = SHARED / relative
+    if not path.exists():
+        pytest.skip(f'{path} is not at hand (its licence keeps it out of the repository)')
+    return path
+
+
+@pytest.fixture(scope='session')
+def repository() -> Path:
+    return REPOSITORY
+
+
+@pytest.fixture(scope='session')
+def keyframe_root() -> Path:
+    """The real nuScenes keyframe: `nuscenes_infos_mono3d.coco.json` and `samples/`."""
+    return _shared('data/nuscenes_keyframe')
+
+
+@pytest.fixture(scope='session')
+def mini_val_json() -> Path:
+    """Boxes and cameras of mini_val, without images."""
+    return _shared('data/nuscenes_mini_val/nuscenes_infos_val_mono3d.coco.json')
+
+
+@pytest.fixture(scope='session')
+def golden_dir() -> Path:
+    """Outputs of the official modules."""
+    return _shared('data/golden')

@@ -1,0 +1,110 @@
+"""Sub-pixel drawing with OpenCV. The functions here draw into the array that they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from .geometry import clip_to_canvas
+
+Color = Sequence[int]
+
+_SHIFT = 4
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+def _fixed_point(points: np.ndarray) -> np.ndarray:
+    """Edge-based pixels -> OpenCV's fixed point, where the first pixel centre is 0."""
+    return np.round((np.asarray(points) - 0.5) * (1 << _SHIFT)).astype(np.int32)
+
+
+def as_canvas(image: np.ndarray) -> np.ndarray:
+    """A contiguous copy to draw on.
+
+    Args:
+        image: BGR uint8, (H, W, 3).
+
+    Raises:
+        ValueError: If the image is anything else.
+    """
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+        raise ValueError(f'expected a BGR uint8 image (H, W, 3), got {image.dtype} {image.shape}')
+    return np.array(image, order='C')
+
+
+def draw_segments(canvas: np.ndarray, segments: np.ndarray, color: Color, thickness: int) -> None:
+    """Draws anti-aliased line segments, (n, 2, 2) in pixels, cut to the canvas."""
+    height, width = canvas.shape[:2]
+    cut = clip_to_canvas(np.asarray(segments, dtype=np.float64).reshape(-1, 2, 2), width, height)
+    for start, end in _fixed_point(cut.points[cut.visible]).tolist():
+        cv2.line(canvas, start, end, color, thickness, cv2.LINE_AA, _SHIFT)
+
+
+def draw_polygon(canvas: np.ndarray, polygon: np.ndarray, color: Color, thickness: int) -> None:
+    """Draws the outline of a closed polygon, (k, 2) in pixels."""
+    draw_segments(
+        canvas, np.stack([polygon, np.roll(polygon, -1, axis=0)], axis=1), color, thickness
+    )
+
+
+def fill_polygon(canvas: np.ndarray, polygon: np.ndarray, color: Color, opacity: float) -> None:
+    """Blends a convex polygon, (k, 2) in pixels, into the canvas.
+
+    Only the rectangle around the polygon is touched, so that many small ones stay cheap.
+    """
+    if len(polygon) < 3:
+        return
+    height, width = canvas.shape[:2]
+    low = np.floor(np.clip(polygon.min(axis=0), 0, (width, height))).astype(int)
+    high = np.ceil(np.clip(polygon.max(axis=0), 0, (width, height))).astype(int)
+    if (high <= low).any():
+        return
+    region = canvas[low[1] : high[1], low[0] : high[0]]
+    painted = region.copy()
+    # Far outside the canvas only the direction of an edge matters, and int32 must not overflow.
+    local = np.clip(polygon - low, -1e6, 1e6)
+    cv2.fillConvexPoly(painted, _fixed_point(local), color, cv2.LINE_AA, _SHIFT)
+    region[:] = cv2.addWeighted(painted, opacity, region, 1 - opacity, 0)
+
+
+def text_plate(
+    canvas: np.ndarray, text: str, anchor: Sequence[float], scale: float = 0.5
+) -> np.ndarray:
+    """Rectangle x1, y1, x2, y2 of one line of text, kept on the canvas.
+
+    Args:
+        canvas: The picture, (H, W, 3).
+        text: The line.
+        anchor: Wanted lower left corner in pixels.
+        scale: OpenCV font scale.
+    """
+    (width, height), baseline = cv2.getTextSize(text, _FONT, scale, _font_weight(scale))
+    width, height = width + 4, height + baseline
+    x = int(np.clip(anchor[0], 0, max(canvas.shape[1] - width, 0)))
+    y = int(np.clip(anchor[1], height, max(canvas.shape[0], height)))
+    return np.array([x, y - height, x + width, y])
+
+
+def draw_text(
+    canvas: np.ndarray,
+    text: str,
+    plate: np.ndarray,
+    color: Color,
+    scale: float = 0.5,
+    background: Color = (30, 30, 30),
+) -> None:
+    """Writes one line on a translucent plate that ``text_plate`` measured with the same scale."""
+    x1, y1, x2, y2 = plate.tolist()
+    fill_polygon(
+        canvas, np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], dtype=float), background, 0.6
+    )
+    weight = _font_weight(scale)
+    baseline = cv2.getTextSize(text, _FONT, scale, weight)[1]
+    cv2.putText(canvas, text, (x1 + 2, y2 - baseline), _FONT, scale, color, weight, cv2.LINE_AA)
+
+
+def _font_weight(scale: float) -> int:
+    return max(1, round(1.6 * scale))

@@ -1,0 +1,101 @@
+"""All cameras of a frame and their bird's-eye view in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from .bev_view import draw_bev, draw_surround_bev
+from .camera_view import draw_boxes_3d
+from .canvas import draw_text, text_plate
+from .values import CameraView
+
+NUSCENES_LAYOUT = (
+    ('CAM_FRONT_LEFT', 'CAM_FRONT', 'CAM_FRONT_RIGHT'),
+    ('CAM_BACK_LEFT', 'CAM_BACK', 'CAM_BACK_RIGHT'),
+)
+
+
+def draw_panel(
+    views: Sequence[CameraView],
+    class_names: Sequence[str] | None = None,
+    layout: Sequence[Sequence[str]] = NUSCENES_LAYOUT,
+    tile_width: int = 640,
+    max_range: float = 60.0,
+) -> np.ndarray:
+    """Draws the cameras of one frame as a grid, and the surround bird's-eye view to their right.
+
+    Args:
+        views: Cameras of one frame, at least one; a camera of the layout that is absent leaves a
+            grey tile, and cameras outside the layout appear only in the bird's-eye view.
+        class_names: Names of the classes.
+        layout: Camera names by row.
+        tile_width: Width of one camera tile in pixels.
+        max_range: Range of the bird's-eye view in metres.
+
+    Returns:
+        BGR uint8.
+
+    Raises:
+        ValueError: If there is no camera.
+    """
+    if not views:
+        raise ValueError('draw_panel needs at least one camera')
+    by_name = {view.name: view for view in views}
+    height, width = views[0].image.shape[:2]
+    size = (tile_width, round(tile_width * height / width))
+    rows = [
+        np.concatenate([_tile(by_name.get(name), size, class_names) for name in row], axis=1)
+        for row in layout
+    ]
+    grid = np.concatenate(rows, axis=0)
+    bird = draw_surround_bev(views, class_names, max_range, grid.shape[0])
+    return np.concatenate([grid, bird], axis=1)
+
+
+def draw_side_by_side(
+    view: CameraView, class_names: Sequence[str] | None = None, max_range: float = 60.0
+) -> np.ndarray:
+    """Draws one camera with its 3D boxes, and its bird's-eye view to the right.
+
+    Args:
+        view: The camera; its ground truth, if any, shows green in the bird's-eye view.
+        class_names: Names of the classes.
+        max_range: Range of the bird's-eye view in metres.
+
+    Returns:
+        BGR uint8, (H, W + H, 3).
+    """
+    found, truth = view.objects, view.ground_truth
+    camera = draw_boxes_3d(view.image, *found, cam2img=view.cam2img, class_names=class_names)
+    height, width = camera.shape[:2]
+    bird = draw_bev(
+        *found,
+        gt_boxes=None if truth is None else truth.boxes,
+        gt_labels=None if truth is None else truth.labels,
+        cam2img=view.cam2img,
+        image_width=width,
+        class_names=class_names,
+        max_range=max_range,
+        size=(height, height),
+    )
+    return np.concatenate([camera, bird], axis=1)
+
+
+def _tile(
+    view: CameraView | None, size: tuple[int, int], class_names: Sequence[str] | None
+) -> np.ndarray:
+    if view is None:
+        return np.full((size[1], size[0], 3), 128, dtype=np.uint8)
+    # Boxes are drawn after the resize, so that lines keep their width.
+    scale = np.diag([size[0] / view.image.shape[1], size[1] / view.image.shape[0], 1.0])
+    image = cv2.resize(view.image, size, interpolation=cv2.INTER_AREA)
+    cam2img = scale @ np.asarray(view.cam2img, dtype=np.float64)[:3, :3]
+    tile = draw_boxes_3d(
+        image, *view.objects, cam2img=cam2img, class_names=class_names, show_labels=False
+    )
+    plate = text_plate(tile, view.name, (4, size[1] - 4), 0.45)
+    draw_text(tile, view.name, plate, (255, 255, 255), 0.45)
+    return tile

@@ -1,0 +1,50 @@
+"""What the views draw: small values without any network type in them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Objects(NamedTuple):
+    """Detections or ground truth of one image.
+
+    Attributes:
+        boxes: ``[l, h, w, x, y, z, yaw]`` in the camera frame, geometric centre, (n, 7).
+        labels: Class indices, (n,).
+        scores: (n,), or None for ground truth.
+    """
+
+    boxes: np.ndarray
+    labels: np.ndarray
+    scores: np.ndarray | None = None
+
+    def select(self, keep: np.ndarray) -> Objects:
+        """The objects that ``keep`` (bool mask or indices) names."""
+        scores = None if self.scores is None else self.scores[keep]
+        return Objects(self.boxes[keep], self.labels[keep], scores)
+
+    def above(self, score_thr: float) -> Objects:
+        """The objects that score at least ``score_thr``; all where there is no score."""
+        return self if self.scores is None else self.select(self.scores >= score_thr)
+
+
+class CameraView(NamedTuple):
+    """One camera of a frame and what was found in its image.
+
+    Attributes:
+        image: BGR uint8, (H, W, 3).
+        cam2img: Intrinsics, (3, 3).
+        cam2ego: Camera -> ego frame (x forward, y left, z up), rigid, (4, 4).
+        objects: Detections.
+        ground_truth: Annotated objects, or None.
+        name: For example ``CAM_FRONT``.
+    """
+
+    image: np.ndarray
+    cam2img: np.ndarray
+    cam2ego: np.ndarray
+    objects: Objects
+    ground_truth: Objects | None = None
+    name: str = ''

@@ -1,0 +1,58 @@
+"""Picks the (point, class) pairs of the dense head that deserve a pose (method.md 4.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..structures import DenseOutput, ObjectQueries
+from .object_sampling import gather_queries
+from .point_grid import point_grid
+
+
+def _flat_probs(maps: Sequence[Tensor]) -> Tensor:
+    """Sigmoid of all levels in the order of ``PointGrid``, (B, P, C)."""
+    return torch.cat([level.float().sigmoid().flatten(2) for level in maps], 2).transpose(1, 2)
+
+
+def _top_per_image(scores: Tensor, img_inds: Tensor, num_imgs: int, limit: int) -> Tensor:
+    """Indices of the best scores: image by image, best first, ties in order."""
+    order = torch.sort(scores, descending=True, stable=True).indices
+    order = order[torch.sort(img_inds[order], stable=True).indices]
+    ordered = img_inds[order]
+    counts = ordered.new_zeros(num_imgs).index_add(0, ordered, torch.ones_like(ordered))
+    starts = counts.cumsum(0) - counts  # (B,)
+    ranks = torch.arange(ordered.shape[0], device=ordered.device) - starts[ordered]
+    return order[ranks < limit]
+
+
+@torch.no_grad()
+def select_candidates(
+    output: DenseOutput, score_thr: float = 0.04, max_per_img: int = 256
+) -> tuple[ObjectQueries, Tensor]:
+    """Keeps the best (point, class) pairs of each image.
+
+    A pair is a candidate iff sigmoid(cls) * sigmoid(centerness) >= ``score_thr``; one point can
+    give several. The cap holds per image, so an image's detections do not depend on its batch mates
+    (W24). Pairs with a NaN logit are never candidates.
+
+    Args:
+        output: Output of the dense head.
+        score_thr: Smallest product of class and centerness probability.
+        max_per_img: Cap of candidates per image.
+
+    Returns:
+        The queries, image by image and best first, ties in order of point and class; and the 2D
+        scores sigmoid(cls), without centerness, (n,).
+    """
+    cls_probs = _flat_probs(output.cls_logits)
+    scores = cls_probs * _flat_probs(output.centerness)  # (B, P, classes)
+    img_inds, point_inds, labels = (scores >= score_thr).nonzero(as_tuple=True)
+    found = scores[img_inds, point_inds, labels]
+    keep = _top_per_image(found, img_inds, scores.shape[0], max_per_img)
+    img_inds, point_inds, labels = img_inds[keep], point_inds[keep], labels[keep]
+    strides = point_grid(output.cls_logits, output.strides).strides[point_inds]
+    queries = gather_queries(output, img_inds, point_inds, labels, strides)
+    return queries, cls_probs[img_inds, point_inds, labels]

@@ -1,0 +1,293 @@
+"""The environment in `.venv` and the steps that make it.
+
+Each step leaves a stamp in `.venv/.setup` that holds the hash of what went into it and into the
+steps before, so that an interrupted run goes on where it stopped, a changed requirement redoes
+what it must, and a run with nothing to do ends at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Callable, NamedTuple
+
+from find_python import Python, SetupError, candidates, check_compiler, find_python, probe
+from quiet_runner import QuietRunner, clock
+
+DISK_GB = 7.0
+GB_PER_COMPILER = 1.5
+
+# Run in the environment: does the compiled part of mmcv load, and has it CUDA where it must?
+OPS_TEST = """
+import sys, torch, mmcv._ext
+from mmcv.ops import get_compiling_cuda_version
+cuda = get_compiling_cuda_version()
+assert sys.argv[1] == '0' or cuda != 'not available', 'mmcv-full was compiled without CUDA'
+print('mmcv operators load; CUDA:', cuda)
+"""
+
+# Run in the environment: GPU visible | CUDA of torch | CUDA of nvcc.
+CUDA_TEST = """
+import re, subprocess, torch
+from torch.utils.cpp_extension import CUDA_HOME
+nvcc = ''
+if CUDA_HOME and torch.cuda.is_available():
+    try:
+        text = subprocess.check_output([CUDA_HOME + '/bin/nvcc', '--version']).decode()
+        nvcc = re.search(r'release ([\\d.]+)', text).group(1)
+    except (OSError, AttributeError, subprocess.CalledProcessError):
+        pass
+print(torch.cuda.is_available(), torch.version.cuda or '', nvcc, sep='|')
+"""
+
+
+class Step(NamedTuple):
+    """One stage of the set-up: skipped while its stamp holds the same key."""
+
+    name: str
+    title: str
+    key: str
+    run: Callable[[], None]
+
+
+def compile_jobs(environ: dict[str, str]) -> int:
+    """Choose the number of parallel compilers: every core, fewer where memory is short."""
+    if environ.get('MAX_JOBS'):
+        return int(environ['MAX_JOBS'])
+    affinity = getattr(os, 'sched_getaffinity', None)  # Linux only
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    with contextlib.suppress(OSError, AttributeError):
+        memory = re.search(r'MemAvailable:\s+(\d+)', Path('/proc/meminfo').read_text())
+        return max(1, min(cores, int(int(memory.group(1)) / 2**20 / GB_PER_COMPILER)))
+    return cores
+
+
+def digest(*parts: str) -> str:
+    """Hash the things a step depends on."""
+    return hashlib.sha256('\0'.join(parts).encode()).hexdigest()[:16]
+
+
+class Environment:
+    """The environment at `root/.venv` and the steps that make it."""
+
+    def __init__(self, root: Path, environ: dict[str, str]) -> None:
+        self.root = root
+        self.environ = environ
+        self.venv = root / '.venv'
+        self.stamps = self.venv / '.setup'
+        self.run = QuietRunner(self.venv / 'setup.log')
+
+    @property
+    def python(self) -> str:
+        """The environment's own interpreter."""
+        return str(self.venv / 'bin' / 'python')
+
+    def steps(self) -> list[Step]:
+        """List what has to be done, in order; each key covers the steps before it."""
+        jobs = compile_jobs(self.environ)
+        minutes = max(2, round(20 / jobs))
+        plan = (
+            ('tools', 'pip, setuptools, ninja', ('build.txt', 'constraints.txt'), '', self._tools),
+            (
+                'packages',
+                'torch, mmdet and all that has wheels (about 2 GB, 3-6 min)',
+                ('detector.txt', 'dev.txt', 'constraints.txt'),
+                '',
+                self._packages,
+            ),
+            (
+                'mmcv',
+                f'compiling mmcv-full (about {minutes} min on {jobs} cores; seconds if pip has it '
+                'in its cache)',
+                ('mmcv.txt',),
+                '',
+                self._mmcv,
+            ),
+            ('no_deps', 'mmdet3d, lyft-dataset-sdk', ('no_deps.txt',), '', self._no_deps),
+            ('package', 'epropnp_det, editable', (), self._package_key(), self._package),
+            ('check', 'importing it all', (), '', self._check),
+        )
+        steps, key = [], ''
+        for name, title, files, extra, action in plan:
+            texts = [(self.root / 'requirements' / file).read_text() for file in files]
+            key = digest(key, name, extra, *texts)
+            steps.append(Step(name, title, key, action))
+        return steps
+
+    def pending(self) -> list[Step]:
+        """Return the steps whose stamp is missing or old, and all that follow the first of them."""
+        steps = self.steps()
+        if not os.path.exists(self.python):
+            return steps
+        for index, step in enumerate(steps):
+            stamp = self.stamps / step.name
+            if not stamp.is_file() or stamp.read_text() != step.key:
+                return steps[index:]
+            if step.name == 'mmcv' and self._lacks_cuda():
+                return steps[index:]
+        return []
+
+    def _lacks_cuda(self) -> bool:
+        return self.environ.get('FORCE_CUDA') == '1' and not (self.stamps / 'cuda').exists()
+
+    def make(self) -> None:
+        """Bring the environment up to date.
+
+        Raises:
+            SetupError: Something the user has to mend.
+        """
+        if not self.pending():
+            return
+        start = time.monotonic()
+        say('Setting up {} (log: {})'.format(self.venv, self.venv / 'setup.log'))
+        with self._lock():
+            base = self._prepare()
+            todo = self.pending()
+            total = len(self.steps())
+            for number, step in enumerate(todo, total - len(todo) + 1):
+                say(f'[{number}/{total}] {step.title}')
+                begin = time.monotonic()
+                step.run()
+                (self.stamps / step.name).write_text(step.key)
+                say(f'      done in {clock(time.monotonic() - begin)}')
+        say(f'Ready after {clock(time.monotonic() - start)}: {self.python} ({base})')
+
+    def _prepare(self) -> str:
+        """Check the machine, then make or repair the bare environment; say what it stands on."""
+        python = self._own_python() if self._works() else find_python(candidates(self.environ))
+        compiler = check_compiler(python, self.environ)
+        free = shutil.disk_usage(str(self.root)).free / 2**30
+        if free < DISK_GB and not (self.stamps / 'packages').is_file():
+            raise SetupError(f'About {DISK_GB:.0f} GB of disk are needed, {free:.1f} GB are free.')
+        if not self._works():
+            say('Making the environment with {} ({}.{}.{})'.format(python.path, *python.version))
+            for name in ('bin', 'lib', 'lib64', 'include', 'pyvenv.cfg', '.setup'):
+                remove(self.venv / name)
+            self.venv.mkdir(exist_ok=True)
+            self.run([python.path, '-m', 'venv', str(self.venv)])
+        self.stamps.mkdir(exist_ok=True)
+        return 'Python {}.{}.{}, {}'.format(*python.version, compiler)
+
+    def _works(self) -> bool:
+        """Tell whether the environment's interpreter runs and has pip."""
+        if not os.path.exists(self.python):
+            return False
+        command = [self.python, '-c', 'import pip']
+        return subprocess.call(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0
+
+    def _own_python(self) -> Python:
+        """Return the environment's interpreter, made by us or by the user.
+
+        Raises:
+            SetupError: It is of an unsupported version, or cannot compile extensions.
+        """
+        try:
+            return probe(self.python)
+        except SetupError as error:
+            raise SetupError(
+                f'{self.python} {error}.\nRemove the folder (`make clean-env`) and run again.'
+            ) from None
+
+    @contextlib.contextmanager
+    def _lock(self) -> Iterator[None]:
+        """Keep a second set-up of the same environment waiting until this one is done."""
+        self.venv.mkdir(exist_ok=True)
+        with (self.venv / '.lock').open('w') as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                say('Another set-up of this environment is running; waiting for it.')
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    def _pip(self, *arguments: str, environ: dict[str, str] | None = None) -> None:
+        command = [self.python, '-m', 'pip', 'install', '--progress-bar', 'off']
+        self.run(command + list(arguments), environ)
+
+    def _files(self, *names: str) -> list[str]:
+        folder = self.root / 'requirements'
+        found = ['-c', str(folder / 'constraints.txt')]
+        for name in names:
+            found += ['-r', str(folder / name)]
+        return found
+
+    def _tools(self) -> None:
+        self._pip('--upgrade', *self._files('build.txt'))
+
+    def _packages(self) -> None:
+        self._pip(*self._files('detector.txt', 'dev.txt'))
+
+    def _mmcv(self) -> None:
+        """Compile mmcv-full, or take it from pip's cache if that copy fits this torch."""
+        cuda = self._wants_cuda()
+        environ = {
+            'CFLAGS': '-g0 -O2 ' + self.environ.get('CFLAGS', ''),
+            'MAX_JOBS': str(compile_jobs(self.environ)),
+            'MMCV_WITH_OPS': '1',
+            'FORCE_CUDA': '1' if cuda else '0',
+        }
+        if not cuda:
+            environ['CUDA_VISIBLE_DEVICES'] = ''
+        arguments = ['-v', '--no-build-isolation', '--no-deps', *self._files('mmcv.txt')]
+        self._pip(*arguments, environ=environ)
+        test = [self.python, '-c', OPS_TEST, '1' if cuda else '0']
+        try:
+            self.run(test)
+        except SetupError:
+            say('      the copy at hand does not fit this torch: compiling afresh')
+            again = ['--force-reinstall', '--no-cache-dir', '--no-binary', 'mmcv-full']
+            self._pip(*again, *arguments, environ=environ)
+            self.run(test)
+        if cuda:
+            (self.stamps / 'cuda').touch()
+
+    def _wants_cuda(self) -> bool:
+        """Decide whether mmcv's CUDA operators are compiled, and say so where a GPU is seen."""
+        if self.environ.get('FORCE_CUDA') in ('0', '1'):
+            return self.environ['FORCE_CUDA'] == '1'
+        answer = subprocess.check_output([self.python, '-c', CUDA_TEST], universal_newlines=True)
+        gpu, torch_cuda, nvcc = answer.strip().splitlines()[-1].split('|')
+        if gpu != 'True':
+            return False
+        fits = nvcc.split('.')[0] == torch_cuda.split('.')[0]
+        if fits:
+            say(f'      a GPU and nvcc {nvcc}: with CUDA operators (longer)')
+        else:
+            say(
+                '      a GPU, but nvcc {} beside torch for CUDA {}: operators for the CPU only '
+                '(docs/install.md says how to use the GPU)'.format(nvcc or 'missing', torch_cuda)
+            )
+        return fits
+
+    def _no_deps(self) -> None:
+        self._pip('--no-deps', '--no-build-isolation', *self._files('no_deps.txt'))
+
+    def _package_key(self) -> str:
+        return digest(str(self.root), (self.root / 'setup.py').read_text())
+
+    def _package(self) -> None:
+        self._pip('--no-deps', '--no-build-isolation', '-e', str(self.root))
+
+    def _check(self) -> None:
+        self.run([self.python, str(self.root / 'projects/epropnp_det/compatibility.py')])
+
+
+def remove(path: Path) -> None:
+    """Delete a file, a link or a folder, if it exists."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(str(path))
+    elif path.exists() or path.is_symlink():
+        path.unlink()
+
+
+def say(text: str) -> None:
+    """Print a line at once."""
+    print(text, flush=True)

@@ -1,0 +1,160 @@
+"""Find a Python that can make the environment, and a C++ compiler that can fill it.
+
+Only looking is not enough: pyenv leaves commands that exist and fail, Debian ships Python without
+`venv` or headers. So every candidate is run, and the compiler compiles a file. Standard library
+only, for any Python from 3.7 on.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+SUPPORTED = ((3, 11), (3, 10), (3, 9))  # the order of preference
+
+# What a Python must be able to do, run inside each candidate.
+PROBE = """
+import sys, sysconfig, os
+lost = []
+for name in ('ensurepip', 'venv', 'ssl', 'ctypes', 'zlib', 'bz2', 'lzma', 'sqlite3'):
+    try:
+        __import__(name)
+    except ImportError:
+        lost.append(name)
+header = os.path.join(sysconfig.get_paths()['include'], 'Python.h')
+version = '%d.%d.%d' % sys.version_info[:3]
+print(version, os.path.isfile(header), sys.maxsize > 2 ** 32, ','.join(lost))
+"""
+
+
+class SetupError(Exception):
+    """Something the user can mend; the message says how."""
+
+
+class Python(NamedTuple):
+    """An interpreter that can make the environment."""
+
+    path: str
+    version: tuple[int, int, int]
+
+
+def candidates(environ: Mapping[str, str]) -> list[str]:
+    """List the interpreters worth trying, best version first, without repetition."""
+    if environ.get('PYTHON'):
+        return [environ['PYTHON']]
+    home = Path(environ.get('HOME') or '~').expanduser()
+    folders = [Path(folder) for folder in environ.get('PATH', '').split(os.pathsep) if folder]
+    folders += [
+        Path('/usr/local/bin'),
+        Path('/usr/bin'),
+        Path('/opt/homebrew/bin'),
+        home / '.local/bin',
+    ]
+    pyenv = Path(environ.get('PYENV_ROOT') or home / '.pyenv') / 'versions'
+    found = []
+    for major, minor in SUPPORTED:
+        name = f'python{major}.{minor}'
+        found += [folder / name for folder in folders]
+        found += sorted(pyenv.glob(f'{major}.{minor}.*/bin/python'), reverse=True)
+    found += [folder / name for name in ('python3', 'python') for folder in folders]
+    files = [str(path) for path in found if os.access(str(path), os.X_OK)]
+    return list(dict.fromkeys(files))
+
+
+def probe(path: str) -> Python:
+    """Run one interpreter and return it, if it can make the environment.
+
+    Raises:
+        SetupError: It does not run, has another version, or lacks a part; the message says which.
+    """
+    try:
+        answer = subprocess.run(
+            [path, '-I', '-c', PROBE],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SetupError(f'does not run ({error})') from None
+    if answer.returncode:
+        lines = (answer.stderr or '').strip().splitlines() or ['no message']
+        raise SetupError(f'does not run ({lines[0]})')
+    version_text, header, wide, lost = (answer.stdout.strip() + ' ').split(' ')[:4]
+    version = tuple(int(part) for part in version_text.split('.'))
+    short = '{}.{}'.format(*version)
+    if version[:2] not in SUPPORTED:
+        raise SetupError(f'is Python {version_text}; 3.9, 3.10 or 3.11 is needed')
+    if wide != 'True':
+        raise SetupError('is a 32-bit Python; torch has 64-bit packages only')
+    if 'ensurepip' in lost or 'venv' in lost:
+        raise SetupError(f'cannot make environments; on Debian: apt install python{short}-venv')
+    if header != 'True':
+        raise SetupError(f'has no Python.h; on Debian: apt install python{short}-dev')
+    if lost:
+        raise SetupError('was built without ' + lost)
+    return Python(path, version)
+
+
+def find_python(paths: Sequence[str]) -> Python:
+    """Return the first interpreter that passes `probe`.
+
+    Raises:
+        SetupError: None does; the message lists what was tried and what to install.
+    """
+    refused = []
+    for path in paths:
+        try:
+            return probe(path)
+        except SetupError as error:
+            refused.append(f'  {path} {error}')
+    tried = '\n'.join(refused) or '  (nothing named python3.9, python3.10, python3.11 or python3)'
+    raise SetupError(
+        'No usable Python 3.9, 3.10 or 3.11 (numpy 1.23 and torch 2.0 have no packages for newer '
+        f'ones). Tried:\n{tried}\nInstall one and run again, for example:\n'
+        '  Debian, Ubuntu:  sudo apt install python3.11 python3.11-venv python3.11-dev\n'
+        '  Fedora:          sudo dnf install python3.11 python3.11-devel\n'
+        '  anywhere:        pyenv install 3.11   or   conda create -p ~/python311 python=3.11\n'
+        'or name it: make setup PYTHON=/path/to/python3.11'
+    )
+
+
+def check_compiler(python: Python, environ: Mapping[str, str]) -> str:
+    """Compile a C++14 file that includes Python.h; return the compiler's name.
+
+    Raises:
+        SetupError: No compiler, or it cannot compile; the message says what to install.
+    """
+    compiler = environ.get('CXX') or 'c++'
+    include = subprocess.check_output(
+        [python.path, '-I', '-c', 'import sysconfig; print(sysconfig.get_paths()["include"])'],
+        universal_newlines=True,
+    ).strip()
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / 'probe.cpp'
+        source.write_text('#include <Python.h>\n#include <vector>\nstd::vector<int> probe{1};\n')
+        command = compiler.split() + ['-std=c++14', '-I', include, '-c', str(source)]
+        try:
+            done = subprocess.run(
+                command + ['-o', str(source) + '.o'],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+            trouble = done.stdout if done.returncode else ''
+        except OSError as error:
+            trouble = str(error)
+    if trouble:
+        raise SetupError(
+            'mmcv-full is compiled here, and no working C++ compiler was found:\n  {}\nInstall one '
+            'and run again:\n  Debian, Ubuntu:  sudo apt install build-essential\n'
+            '  Fedora:          sudo dnf install gcc-c++\n'
+            '  macOS:           xcode-select --install\n'
+            'or name it: CXX=/path/to/g++ make setup'.format('\n  '.join(trouble.splitlines()[:5]))
+        )
+    return compiler

@@ -1,0 +1,80 @@
+"""Bilinear sampling of feature maps by gathering, for objects of all images at once (W44)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ['BilinearTaps', 'bilinear_taps', 'gather_taps']
+
+
+class BilinearTaps(NamedTuple):
+    """The four cells around each location of ``n`` objects with ``H`` heads and ``P`` points.
+
+    Attributes:
+        rows: Rows of the flattened map table (B * h * w * H, C / H), (n, H, P, 4).
+        weights: Interpolation weights, which carry the gradient of the locations, (n, H, P, 4).
+    """
+
+    rows: Tensor
+    weights: Tensor
+
+
+def bilinear_taps(
+    locations: Tensor, img_inds: Tensor, map_size: tuple[int, int], stride: int
+) -> BilinearTaps:
+    """Finds the cells to sample; locations beyond the outermost cell centres are moved onto them.
+
+    Same rule as ``grid_sample(mode='bilinear', padding_mode='border', align_corners=False)``, whose
+    gradient with respect to a clamped location is also zero.
+
+    Args:
+        locations: Where to sample, in network pixels, (n, H, P, 2).
+        img_inds: Index of each object's image, (n,).
+        map_size: Height and width of the map.
+        stride: Stride of the map in network pixels.
+
+    Returns:
+        The taps. A location that is not finite gets weights that are not, but harms no other.
+    """
+    height, width = map_size
+    num_heads = locations.shape[1]
+    x, y = (locations / stride - 0.5).unbind(-1)  # (n, H, P)
+    left, right, to_right = _neighbours(x, width)
+    top, bottom, to_bottom = _neighbours(y, height)
+    first_row = img_inds[:, None, None] * height
+    top, bottom = (first_row + top) * width, (first_row + bottom) * width
+    cells = torch.stack([top + left, top + right, bottom + left, bottom + right], dim=-1)
+    heads = torch.arange(num_heads, device=cells.device)[:, None, None]
+    upper, lower = 1 - to_bottom, to_bottom
+    weights = [upper * (1 - to_right), upper * to_right, lower * (1 - to_right), lower * to_right]
+    return BilinearTaps(cells * num_heads + heads, torch.stack(weights, dim=-1))
+
+
+def _neighbours(position: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Indices of the cells before and after a position, and the share of the latter."""
+    position = position.clamp(0, length - 1)
+    floor = position.detach().floor()
+    # The clamp keeps the index of a NaN position in range; its weight stays NaN.
+    before = floor.long().clamp(0, length - 1)
+    after = (before + 1).clamp(max=length - 1)
+    return before, after, position - floor
+
+
+def gather_taps(feature_map: Tensor, taps: BilinearTaps) -> Tensor:
+    """Samples each head's share of the channels at the taps.
+
+    Args:
+        feature_map: (B, C, h, w) with C = H * c; no copy is made in channels-last memory format.
+        taps: Where to sample.
+
+    Returns:
+        Samples, (n, H, P, c).
+    """
+    num_heads = taps.rows.shape[1]
+    channels = feature_map.shape[1] // num_heads
+    table = feature_map.permute(0, 2, 3, 1).reshape(-1, channels)  # (B * h * w * H, c)
+    cells = table.index_select(0, taps.rows.flatten()).view(*taps.rows.shape, channels)
+    return (taps.weights[..., None, :] @ cells).squeeze(-2)

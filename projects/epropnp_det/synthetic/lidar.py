@@ -1,0 +1,151 @@
+"""A 32-beam spinning LiDAR: its rays meet the triangles that the cameras see, and the ground."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from .cameras import LIDAR_TRANSLATION, LIDAR_YAW
+from .render import Soup
+from .world import Pose
+
+NUM_BEAMS = 32
+COLUMNS = 720
+ELEVATIONS = np.deg2rad(np.linspace(-30.67, 10.67, NUM_BEAMS))  # ring 0 is the lowest
+MAX_RANGE = 80.0  # metres
+# Models are hit a little inside their surface, so that points lie in the boxes, not on their faces.
+_INSET = 0.985
+
+
+@njit(cache=True)
+def _intersect(d, corner, edge1, edge2):
+    """Distance along a unit ray from the origin to a triangle, or -1 (Moeller-Trumbore)."""
+    h = np.cross(d, edge2)
+    det = edge1[0] * h[0] + edge1[1] * h[1] + edge1[2] * h[2]
+    if abs(det) < 1e-12:
+        return -1.0
+    u = -(corner[0] * h[0] + corner[1] * h[1] + corner[2] * h[2]) / det
+    q = np.cross(-corner, edge1)
+    v = (d[0] * q[0] + d[1] * q[1] + d[2] * q[2]) / det
+    if u < 0 or v < 0 or u + v > 1:
+        return -1.0
+    return (edge2[0] * q[0] + edge2[1] * q[1] + edge2[2] * q[2]) / det
+
+
+@njit(cache=True)
+def _nearest(directions, triangles, origin, distances, hits):
+    """Intersect a grid of rays with triangles that face the origin.
+
+    Args:
+        directions: `(B, C, 3)` unit vectors; column c has azimuth -pi + (c + 0.5) * 2 pi / C.
+        triangles: `(T, 3, 3)` corners, outward normals by the right-hand rule.
+        origin: `(3,)`.
+        distances: `(B, C)` metres, lowered where a triangle is nearer.
+        hits: `(B, C)` int32, index of that triangle.
+    """
+    beams, columns = directions.shape[:2]
+    step = 2 * np.pi / columns
+    p, edge1, edge2 = np.empty((3, 3)), np.empty(3), np.empty(3)
+    for t in range(len(triangles)):
+        for k in range(3):
+            for a in range(3):
+                p[k, a] = triangles[t, k, a] - origin[a]
+        edge1[:], edge2[:] = p[1] - p[0], p[2] - p[0]
+        normal = np.cross(edge1, edge2)
+        if normal[0] * p[0, 0] + normal[1] * p[0, 1] + normal[2] * p[0, 2] >= 0:
+            continue
+        first = np.arctan2(p[0, 1], p[0, 0])
+        low, high, near = 0.0, 0.0, 1e9
+        for k in range(3):
+            turn = (np.arctan2(p[k, 1], p[k, 0]) - first + np.pi) % (2 * np.pi) - np.pi
+            low, high = min(low, turn), max(high, turn)
+            near = min(near, np.hypot(p[k, 0], p[k, 1]))
+        if near > MAX_RANGE:
+            continue
+        start = int(np.ceil((first + low + np.pi) / step - 0.5))
+        stop = int(np.floor((first + high + np.pi) / step - 0.5))
+        for column in range(start, stop + 1):
+            c = column % columns
+            for b in range(beams):
+                distance = _intersect(directions[b, c], p[0], edge1, edge2)
+                if 0.5 < distance < distances[b, c]:
+                    distances[b, c] = distance
+                    hits[b, c] = t
+
+
+def _shrink(soup: Soup) -> np.ndarray:
+    """Triangles with every actor shrunk about the centre of its box."""
+    triangles = soup.triangles.copy()
+    owners = soup.owners
+    edges = np.flatnonzero(np.diff(owners)) + 1
+    for part in np.split(np.arange(len(owners)), edges):
+        if owners[part[0]] >= 0:
+            points = triangles[part].reshape(-1, 3)
+            center = (points.min(0) + points.max(0)) / 2
+            triangles[part] = center + _INSET * (triangles[part] - center)
+    return triangles
+
+
+def scan(soup: Soup, ego: Pose, rng: np.random.Generator) -> np.ndarray:
+    """One revolution.
+
+    Args:
+        soup: all triangles of the keyframe in the local frame.
+        ego: pose of the own vehicle in the local frame.
+        rng: source of the range noise, 1 cm.
+
+    Returns:
+        `(N, 5)` float32: x, y, z in the LiDAR frame in metres, intensity in 0..255, ring.
+    """
+    yaw = ego.yaw + LIDAR_YAW
+    origin = np.array(
+        [*(ego.xy + ego.rotation @ np.array(LIDAR_TRANSLATION[:2])), LIDAR_TRANSLATION[2]]
+    )
+    azimuth = -np.pi + (np.arange(COLUMNS) + 0.5) * 2 * np.pi / COLUMNS
+    flat = np.cos(ELEVATIONS)[:, None]
+    directions = np.stack(
+        np.broadcast_arrays(
+            flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(ELEVATIONS)[:, None]
+        ),
+        -1,
+    )  # (B, C, 3)
+    with np.errstate(divide='ignore'):
+        ground = np.where(directions[..., 2] < 0, -origin[2] / directions[..., 2], np.inf)
+    distances = np.minimum(ground, MAX_RANGE)
+    hits = np.full(distances.shape, -1, np.int32)
+    _nearest(np.ascontiguousarray(directions), _shrink(soup), origin, distances, hits)
+    keep = (distances < MAX_RANGE) & (rng.random(distances.shape) > 0.02)
+    distances = distances + rng.normal(0, 0.01, distances.shape).clip(-0.03, 0.03)
+    points = (directions * distances[..., None])[keep]  # (N, 3), origin at the sensor, local axes
+    c, s = np.cos(yaw), np.sin(yaw)
+    points = points @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    albedo = np.where(hits >= 0, soup.colors.mean(1)[hits], 0.25)[keep]
+    rings = np.broadcast_to(np.arange(NUM_BEAMS)[:, None], keep.shape)[keep]
+    return np.column_stack([points, np.floor(albedo * 120), rings]).astype(np.float32)
+
+
+def count_points(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Count the points inside upright boxes.
+
+    Args:
+        points: `(N, 3)`, metres.
+        boxes: `(n, 7)` centre x, y, z, length, width, height, yaw, in the same frame.
+
+    Returns:
+        `(n,)` int64.
+    """
+    counts = np.zeros(len(boxes), np.int64)
+    for index, (x, y, z, length, width, height, yaw) in enumerate(boxes):
+        delta = points - np.array([x, y, z])
+        delta = delta[np.abs(delta[:, :2]).max(1) < 0.71 * (length + width)]
+        along = np.cos(yaw) * delta[:, 0] + np.sin(yaw) * delta[:, 1]
+        across = np.cos(yaw) * delta[:, 1] - np.sin(yaw) * delta[:, 0]
+        inside = (np.abs(along) <= length / 2) & (np.abs(across) <= width / 2)
+        counts[index] = (inside & (np.abs(delta[:, 2]) <= height / 2)).sum()
+    return counts
+
+
+def to_lidar(ego: Pose, xy: np.ndarray, yaw: float) -> tuple[np.ndarray, float]:
+    """A local ground point and heading in the LiDAR frame: `((2,), radians)`."""
+    sensor = ego.compose(Pose(np.array(LIDAR_TRANSLATION[:2]), LIDAR_YAW))
+    return sensor.rotation.T @ (xy - sensor.xy), yaw - sensor.yaw

@@ -1,0 +1,191 @@
+"""From a world and a keyframe to six pictures and the ids behind every pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from .cameras import Camera
+from .meshes import FACADE, LAMP, Mesh, face_normals
+from .rasterizer import View, draw, rasterize
+from .shading import shade
+from .world import KEYFRAME_INTERVAL, REACH, Pose, World
+
+_SUPERSAMPLE_BELOW = 1000  # image widths below this are drawn at twice the size and averaged
+
+
+class Soup(NamedTuple):
+    """All triangles of a keyframe in the local frame.
+
+    Attributes:
+        triangles: `(T, 3, 3)` float32.
+        normals: `(T, 3)` float32.
+        colors: `(T, 3)` float32 albedo.
+        materials: `(T,)` int32.
+        owners: `(T,)` int32 actor index, -1 for scenery.
+    """
+
+    triangles: np.ndarray
+    normals: np.ndarray
+    colors: np.ndarray
+    materials: np.ndarray
+    owners: np.ndarray
+
+
+class Rendering(NamedTuple):
+    """One picture.
+
+    Attributes:
+        image: `(H, W, 3)` uint8 RGB.
+        instances: `(H*s, W*s)` int32 actor index per sample, -1 elsewhere; s = 2 when supersampled.
+        visible: `(n,)` int64 samples in which each actor is seen.
+        covered: `(n,)` int64 samples that each actor would cover if it stood alone.
+    """
+
+    image: np.ndarray
+    instances: np.ndarray
+    visible: np.ndarray
+    covered: np.ndarray
+
+
+def place(mesh: Mesh, xy: np.ndarray, yaw: float) -> np.ndarray:
+    """Triangles `(T, 3, 3)` float32 of a mesh that stands at a point with a heading."""
+    c, s = np.cos(yaw), np.sin(yaw)
+    rotation = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]], np.float32)
+    return mesh.triangles @ rotation + np.array([*xy, 0], np.float32)
+
+
+def gather(world: World, frame: int) -> Soup:
+    """Collect the triangles that lie within reach of the own vehicle.
+
+    Args:
+        world: the scene.
+        frame: keyframe index.
+
+    Returns:
+        The triangles, those of one actor contiguous and in order of actors.
+    """
+    time, ego = frame * KEYFRAME_INTERVAL, world.ego_pose(frame)
+    meshes, triangles, owners = [], [], []
+    for index, actor in enumerate(world.actors):
+        xy = actor.position(time)
+        if np.abs(xy - ego.xy).max() < REACH:
+            meshes.append(actor.shape.mesh)
+            triangles.append(place(actor.shape.mesh, xy, actor.yaw))
+            owners.append(np.full(len(triangles[-1]), index, np.int32))
+    meshes.append(world.scenery)
+    triangles.append(world.scenery.triangles)
+    owners.append(np.full(len(triangles[-1]), -1, np.int32))
+    triangles = np.concatenate(triangles)
+    return Soup(
+        triangles,
+        face_normals(triangles).astype(np.float32),
+        np.concatenate([mesh.colors for mesh in meshes]),
+        np.concatenate([mesh.materials for mesh in meshes]),
+        np.concatenate(owners),
+    )
+
+
+def light_up(soup: Soup, world: World) -> np.ndarray:
+    """Lambert's law under sun, sky and reflected light; lamps glow on their own.
+
+    Args:
+        soup: triangles.
+        world: gives the daylight.
+
+    Returns:
+        `(T, 3)` float32 RGB.
+    """
+    light = world.light
+    sun = np.maximum(soup.normals @ light.to_sun, 0.0)[:, None] * light.sun  # (T, 3)
+    up = 0.5 + 0.5 * soup.normals[:, 2:]  # (T, 1)
+    total = sun + up * light.sky + (1 - up) * light.ground
+    glow = (soup.materials == LAMP)[:, None]
+    return np.where(
+        glow, np.maximum(soup.colors * 0.95, soup.colors * total), soup.colors * total
+    ).astype(np.float32)
+
+
+def cast_shadows(soup: Soup, world: World) -> np.ndarray:
+    """Project sun-facing triangles of actors, trees and lamps onto the ground.
+
+    Args:
+        soup: triangles.
+        world: gives the direction of the sun.
+
+    Returns:
+        `(S, 3, 3)` float32 triangles at z = 0.
+    """
+    to_sun = world.light.to_sun
+    low = soup.triangles[..., 2].max(1) < 9.5  # houses keep their shadow to themselves
+    casts = (soup.normals @ to_sun > 0) & low & (soup.materials != FACADE)
+    points = soup.triangles[casts].astype(np.float64)
+    flat = points - to_sun * (points[..., 2:] / to_sun[2])
+    flat[..., 2] = 0.0
+    return flat.astype(np.float32)
+
+
+def make_view(camera: Camera, ego: Pose, factor: int) -> View:
+    """A camera of the rig in the local frame, for images enlarged by a factor."""
+    ego_rotation = np.eye(3)
+    ego_rotation[:2, :2] = ego.rotation
+    origin = np.array([*ego.xy, 0.0]) + ego_rotation @ camera.translation
+    rotation = (ego_rotation @ camera.rotation).T
+    cam2img = camera.cam2img * factor
+    return View(
+        np.ascontiguousarray(rotation),
+        origin,
+        (float(cam2img[0, 0]), float(cam2img[1, 1])),
+        (float(cam2img[0, 2]), float(cam2img[1, 2])),
+    )
+
+
+def _finish(image: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
+    """Exposure, average down to size, sensor noise, 8 bits."""
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    small = small * np.float32(rng.uniform(0.93, 1.07))
+    grain = rng.standard_normal(small.shape, dtype=np.float32) * np.float32(
+        rng.uniform(0.004, 0.014)
+    )
+    return ((small + grain) * 255).clip(0, 255).astype(np.uint8)
+
+
+def render_cameras(
+    world: World, frame: int, soup: Soup, rngs: Sequence[np.random.Generator]
+) -> tuple[Rendering, ...]:
+    """Draw all cameras of a keyframe.
+
+    Args:
+        world: the scene.
+        frame: keyframe index.
+        soup: its triangles, from `gather`.
+        rngs: one generator per camera, for exposure and noise.
+
+    Returns:
+        One rendering per camera, in the order of `world.rig`.
+    """
+    ego = world.ego_pose(frame)
+    lit, shadows = light_up(soup, world), cast_shadows(soup, world)
+    no_owner = np.full(len(shadows), -1, np.int32)
+    downward = np.zeros((len(shadows), 3), np.float32)
+    downward[:, 2] = 1.0
+    count, out = len(world.actors), []
+    for camera, rng in zip(world.rig, rngs):
+        factor = 2 if camera.size[0] < _SUPERSAMPLE_BELOW else 1
+        size = tuple(factor * side for side in camera.size)
+        view = make_view(camera, ego, factor)
+        buffers = draw(soup.triangles, soup.normals, soup.owners, count, view, size)
+        shade_depth = np.zeros_like(buffers.inv_depth)
+        shadow = np.full_like(buffers.triangle, -1)
+        rasterize(shadows, downward, no_owner, view, shade_depth, shadow, buffers.covered)
+        image = np.empty((*shadow.shape, 3), np.float32)
+        arrays = (buffers.inv_depth, buffers.triangle, shadow, lit, soup.normals, soup.materials)
+        shade(*arrays, view, world.street, world.light, image)
+        hit = buffers.triangle >= 0
+        instances = np.where(hit, soup.owners[buffers.triangle], -1)
+        visible = np.bincount(instances[instances >= 0], minlength=count)
+        out.append(Rendering(_finish(image, camera.size, rng), instances, visible, buffers.covered))
+    return tuple(out)

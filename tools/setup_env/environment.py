@@ -253,7 +253,9 @@ class Environment:
         """Decide whether mmcv's CUDA operators are compiled, and say so where a GPU is seen."""
         if self.environ.get('FORCE_CUDA') in ('0', '1'):
             return self.environ['FORCE_CUDA'] == '1'
-        answer = subprocess.check_output([self.python, '-c', CUDA_TEST], universal_newlines=True)
+        answer = subprocess.check_output(
+            [self.python, '-c', CUDA_TEST], stderr=subprocess.DEVNULL, text=True
+        )
         gpu, torch_cuda, nvcc = answer.strip().splitlines()[-1].split('|')
         if gpu != 'True':
             return False

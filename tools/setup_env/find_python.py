@@ -8,6 +8,7 @@ only, for any Python from 3.7 on.
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -84,7 +85,10 @@ def probe(path: str) -> Python:
     if answer.returncode:
         lines = (answer.stderr or '').strip().splitlines() or ['no message']
         raise SetupError(f'does not run ({lines[0]})')
-    version_text, header, wide, lost = (answer.stdout.strip() + ' ').split(' ')[:4]
+    parts = answer.stdout.rstrip('\n').split(' ')
+    if len(parts) != 4:
+        raise SetupError('does not answer as a Python does')
+    version_text, header, wide, lost = parts
     version = tuple(int(part) for part in version_text.split('.'))
     short = '{}.{}'.format(*version)
     if version[:2] not in SUPPORTED:
@@ -137,7 +141,7 @@ def check_compiler(python: Python, environ: Mapping[str, str]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / 'probe.cpp'
         source.write_text('#include <Python.h>\n#include <vector>\nstd::vector<int> probe{1};\n')
-        command = compiler.split() + ['-std=c++14', '-I', include, '-c', str(source)]
+        command = [*shlex.split(compiler), '-std=c++14', '-I', include, '-c', str(source)]
         try:
             done = subprocess.run(
                 command + ['-o', str(source) + '.o'],
@@ -146,7 +150,7 @@ def check_compiler(python: Python, environ: Mapping[str, str]) -> str:
                 stderr=subprocess.STDOUT,
                 text=True,
             )
-            trouble = done.stdout if done.returncode else ''
+            trouble = (done.stdout or f'exit status {done.returncode}') if done.returncode else ''
         except OSError as error:
             trouble = str(error)
     if trouble:

@@ -114,7 +114,7 @@ class QuietRunner:
                 break
             if time.monotonic() - shown >= self.period:
                 shown = time.monotonic()
-                state = re.findall(r'^\[(\d+/\d+)\] ', self._output(begin), re.MULTILINE)
+                state = re.findall(r'^\s*\[(\d+/\d+)\] ', self._output(begin), re.MULTILINE)
                 progress = ', file ' + state[-1] if state else ''
                 line = f'      {clock(shown - start)}{progress}'
                 print('\r' + line if self.live else line, end='' if self.live else '\n', flush=True)

@@ -1,0 +1,191 @@
+"""The steps: done once, resumed after an interruption, redone when what they rest on changes."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from environment import Environment, Step, compile_jobs
+from find_python import SetupError
+from quiet_runner import QuietRunner, child_environ, clock, cure_for
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A repository with a space in its path, and an environment that seems complete."""
+    root = tmp_path / 'my clone'
+    shutil.copytree(REPOSITORY / 'requirements', root / 'requirements')
+    shutil.copy(REPOSITORY / 'setup.py', root)
+    (root / '.venv/bin').mkdir(parents=True)
+    (root / '.venv/bin/python').symlink_to(sys.executable)
+    (root / '.venv/.setup').mkdir()
+    for step in Environment(root, {}).steps():
+        (root / '.venv/.setup' / step.name).write_text(step.key)
+    return root
+
+
+def pending(root, **environ):
+    return [step.name for step in Environment(root, environ).pending()]
+
+
+class TestPending:
+    def test_nothing_when_all_is_in_place(self, root):
+        assert pending(root) == []
+
+    def test_an_interrupted_step_and_all_after_it(self, root):
+        (root / '.venv/.setup/mmcv').unlink()
+        assert pending(root) == ['mmcv', 'no_deps', 'package', 'check']
+
+    @pytest.mark.parametrize(
+        ('name', 'first'), [('build.txt', 'tools'), ('dev.txt', 'packages'), ('mmcv.txt', 'mmcv')]
+    )
+    def test_a_changed_requirement(self, root, name, first):
+        with (root / 'requirements' / name).open('a') as stream:
+            stream.write('another\n')
+        assert pending(root)[0] == first
+
+    def test_a_moved_clone_reinstalls_the_package_only(self, root):
+        moved = root.with_name('moved')
+        root.rename(moved)
+        assert pending(moved) == ['package', 'check']
+
+    def test_everything_when_the_interpreter_is_gone(self, root):
+        (root / '.venv/bin/python').unlink()
+        assert pending(root)[0] == 'tools'
+
+    def test_cuda_asked_for_after_a_build_without(self, root):
+        assert pending(root, FORCE_CUDA='0') == []
+        assert pending(root, FORCE_CUDA='1')[0] == 'mmcv'
+        (root / '.venv/.setup/cuda').touch()
+        assert pending(root, FORCE_CUDA='1') == []
+
+
+class Recorded(Environment):
+    """An environment with two steps that only note that they ran."""
+
+    def __init__(self, root, fail=False):
+        super().__init__(root, dict(os.environ))
+        self.fail = fail
+        self.done = []
+
+    def steps(self):
+        return [Step(name, name, name, lambda name=name: self._note(name)) for name in 'ab']
+
+    def _note(self, name):
+        if name == 'b' and self.fail:
+            raise SetupError('the network is down')
+        self.done.append(name)
+
+
+@pytest.fixture(scope='module')
+def python_311():
+    if sys.version_info[:2] not in ((3, 9), (3, 10), (3, 11)):
+        pytest.skip('needs one of the Pythons that the detector runs on')
+
+
+class TestMake:
+    def test_resumes_and_then_does_nothing(self, tmp_path, python_311, capsys):
+        half_made = tmp_path / '.venv/bin'
+        half_made.mkdir(parents=True)
+        (half_made / 'python').symlink_to('/nowhere/python')
+        (tmp_path / '.venv/lib').mkdir()
+
+        first = Recorded(tmp_path, fail=True)
+        with pytest.raises(SetupError, match='network'):
+            first.make()
+        assert first.done == ['a']
+        assert subprocess.call([first.python, '-c', 'import pip']) == 0
+
+        second = Recorded(tmp_path)
+        second.make()
+        assert second.done == ['b']
+        assert 'Ready after' in capsys.readouterr().out
+
+        third = Recorded(tmp_path)
+        third.make()
+        assert third.done == []
+        assert capsys.readouterr().out == ''
+
+    def test_refuses_an_environment_of_an_unsupported_python(self, tmp_path, monkeypatch):
+        environment = Recorded(tmp_path)
+        fake = Path(environment.python)
+        fake.parent.mkdir(parents=True)
+        fake.write_text('#!/bin/sh\necho "3.13.0 True True "\n')
+        fake.chmod(0o755)
+        with pytest.raises(SetupError, match='(?s)is Python 3.13.0.*make clean-env'):
+            environment.make()
+
+
+class TestQuietRunner:
+    def test_keeps_the_output_in_the_log(self, tmp_path, capfd):
+        QuietRunner(tmp_path / 'log')([sys.executable, '-c', 'print(6 * 7)'])
+        assert '42' in (tmp_path / 'log').read_text()
+        assert capfd.readouterr().out == ''
+
+    def test_a_failure_shows_the_end_of_its_own_output_and_the_cure(self, tmp_path):
+        run = QuietRunner(tmp_path / 'log')
+        run([sys.executable, '-c', 'print("earlier")'])
+        script = 'import sys; print("OSError: [Errno 28] No space left on device"); sys.exit(1)'
+        with pytest.raises(SetupError) as caught:
+            run([sys.executable, '-c', script])
+        message = str(caught.value)
+        assert '| OSError: [Errno 28] No space left on device' in message
+        assert 'The disk is full' in message
+        assert 'earlier' not in message
+
+    def test_tells_the_time_and_the_file(self, tmp_path, capsys):
+        run = QuietRunner(tmp_path / 'log')
+        run.live, run.period = False, 0.2
+        script = 'import time; print("  [3/72] c++ x.o", flush=True); time.sleep(1)'
+        run([sys.executable, '-c', script])
+        assert 'file 3/72' in capsys.readouterr().out
+
+    def test_an_interruption_ends_what_the_command_started(self, tmp_path):
+        note = tmp_path / 'pid'
+        script = f'sleep 60 & echo $! > {note}; wait'
+        timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            QuietRunner(tmp_path / 'log')(['sh', '-c', script])
+        time.sleep(0.2)
+        state = Path(f'/proc/{int(note.read_text())}/stat')
+        assert not state.exists() or state.read_text().split()[2] == 'Z'
+
+    def test_commands_ask_nothing_and_see_no_other_python(self, monkeypatch):
+        monkeypatch.setenv('PYTHONPATH', '/elsewhere')
+        monkeypatch.setenv('PIP_FIND_LINKS', '/wheels')
+        environ = child_environ({'MAX_JOBS': '3'})
+        assert 'PYTHONPATH' not in environ
+        assert environ['PIP_NO_INPUT'] == '1'
+        assert environ['PIP_FIND_LINKS'] == '/wheels'
+        assert environ['MAX_JOBS'] == '3'
+
+
+@pytest.mark.parametrize(
+    ('log', 'cure'),
+    [
+        ('c++: fatal error: Killed signal terminated program cc1plus', 'MAX_JOBS=1'),
+        ('The detected CUDA version (13.0) mismatches the version', 'FORCE_CUDA=0'),
+        ('Failed to resolve: Name or service not known', 'network'),
+        ('ERROR: No matching distribution found for torch==2.0.1', 'PIP_INDEX_URL'),
+        ('something new', 'again'),
+    ],
+)
+def test_cures(log, cure):
+    assert cure in cure_for(log)
+
+
+def test_clock():
+    assert clock(61.9) == '1:01'
+
+
+def test_compile_jobs_follow_the_user():
+    assert compile_jobs({'MAX_JOBS': '3'}) == 3
+    assert 1 <= compile_jobs({}) <= (os.cpu_count() or 1)

@@ -1,0 +1,38 @@
+"""Train, test and infer, on CPU and GPU; importing this registers the runner hooks."""
+
+from .device import CpuDataParallel, select_device
+from .frames import Frame, read_frames
+from .hooks import DistMono3DEvalHook, Mono3DEvalHook, NanSafeOptimizerHook
+from .inference import infer_images, init_detector, load_config, load_weights, predict_dataset
+from .intrinsics import check_intrinsics, intrinsics_from_focal, intrinsics_of, read_intrinsics
+from .matching import Report, counted, match, report
+from .pictures import save_pictures
+from .results import to_objects, to_records
+from .train import train_detector
+
+__all__ = [
+    'CpuDataParallel',
+    'DistMono3DEvalHook',
+    'Frame',
+    'Mono3DEvalHook',
+    'NanSafeOptimizerHook',
+    'Report',
+    'check_intrinsics',
+    'counted',
+    'infer_images',
+    'init_detector',
+    'intrinsics_from_focal',
+    'intrinsics_of',
+    'load_config',
+    'load_weights',
+    'match',
+    'predict_dataset',
+    'read_frames',
+    'read_intrinsics',
+    'report',
+    'save_pictures',
+    'select_device',
+    'to_objects',
+    'to_records',
+    'train_detector',
+]

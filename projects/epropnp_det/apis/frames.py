@@ -1,0 +1,124 @@
+"""Reads mono3d annotation files into what pictures and reports need, without a dataset object."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from pyquaternion import Quaternion
+
+from ..visualization import Objects
+
+
+class Frame(NamedTuple):
+    """One image of a mono3d annotation file.
+
+    Attributes:
+        path: The image file.
+        cam2img: Intrinsics, (3, 3).
+        cam2ego: Camera -> ego frame, (4, 4).
+        size: Width and height in pixels.
+        camera: For example ``CAM_FRONT``; empty where it cannot be told.
+        sample: Token of the sample (six cameras share it).
+        token: Token of the image.
+        ground_truth: Annotated objects of the known classes.
+        bboxes: Their 2D boxes as annotated, x1 y1 x2 y2, (n, 4).
+    """
+
+    path: Path
+    cam2img: np.ndarray
+    cam2ego: np.ndarray
+    size: tuple[int, int]
+    camera: str
+    sample: str
+    token: str
+    ground_truth: Objects
+    bboxes: np.ndarray
+
+    def load_image(self) -> np.ndarray:
+        """Reads the image, BGR uint8 (H, W, 3).
+
+        Raises:
+            FileNotFoundError: If the file is missing or no image.
+        """
+        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise FileNotFoundError(f'cannot read the image {self.path}; check --data-root')
+        return image
+
+
+def read_frames(
+    ann_file: str | Path, img_prefix: str | Path, classes: Sequence[str]
+) -> list[Frame]:
+    """Reads a ``*_mono3d.coco.json`` in its own order, which is the order of test results.
+
+    Args:
+        ann_file: The annotation file.
+        img_prefix: Folder that the ``file_name`` entries are relative to.
+        classes: Class names; the index in it becomes the label. Other categories are left out.
+
+    Raises:
+        FileNotFoundError: If the annotation file is missing.
+        ValueError: If it is not a mono3d annotation file.
+    """
+    path = Path(ann_file)
+    if not path.is_file():
+        raise FileNotFoundError(f'no annotation file {path}; tools/prepare_nuscenes.py writes it')
+    content = json.loads(path.read_text())
+    if not isinstance(content, dict) or {'images', 'annotations', 'categories'} - set(content):
+        raise ValueError(f'{path} is no mono3d annotation file (images, annotations, categories)')
+    labels = {name: index for index, name in enumerate(classes)}
+    names = {category['id']: category['name'] for category in content['categories']}
+    by_image: dict[str, list[dict]] = {image['id']: [] for image in content['images']}
+    for annotation in content['annotations']:
+        if names.get(annotation['category_id']) in labels and not annotation.get('ignore', False):
+            by_image[annotation['image_id']].append(annotation)
+    return [
+        _frame(image, by_image[image['id']], Path(img_prefix), names, labels)
+        for image in content['images']
+    ]
+
+
+def _frame(
+    image: dict,
+    annotations: list[dict],
+    prefix: Path,
+    names: dict[int, str],
+    labels: dict[str, int],
+) -> Frame:
+    box = np.array([entry['bbox_cam3d'][:7] for entry in annotations]).reshape(-1, 7)
+    bbox = np.array([entry['bbox'] for entry in annotations]).reshape(-1, 4)
+    return Frame(
+        path=prefix / image['file_name'],
+        cam2img=np.array(image['cam_intrinsic'], dtype=np.float64)[:3, :3],
+        cam2ego=_cam2ego(image),
+        size=(int(image['width']), int(image['height'])),
+        camera=image.get('camera') or _camera_name(image['file_name']),
+        sample=str(image.get('token', image['id'])),
+        token=str(image['id']),
+        ground_truth=Objects(
+            boxes=box[:, [3, 4, 5, 0, 1, 2, 6]],  # the file has x, y, z, l, h, w, yaw
+            labels=np.array([labels[names[entry['category_id']]] for entry in annotations], int),
+        ),
+        bboxes=np.concatenate([bbox[:, :2], bbox[:, :2] + bbox[:, 2:]], axis=1),
+    )
+
+
+def _cam2ego(image: dict) -> np.ndarray:
+    matrix = np.eye(4)
+    if 'cam2ego_rotation' in image:
+        matrix[:3, :3] = Quaternion(image['cam2ego_rotation']).rotation_matrix
+        matrix[:3, 3] = image['cam2ego_translation']
+    else:  # a camera of one's own, level and looking ahead
+        matrix[:3, :3] = [[0, 0, 1], [-1, 0, 0], [0, -1, 0]]
+    return matrix
+
+
+def _camera_name(file_name: str) -> str:
+    """The nuScenes channel in a path such as ``samples/CAM_FRONT/x.jpg``."""
+    found: str | None = next((p for p in Path(file_name).parts if p.startswith('CAM_')), None)
+    return found or ''

@@ -1,0 +1,112 @@
+"""Train a detector on CPU or GPU; same arguments as mmdet3d's own tools/train.py."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+import mmcv
+import mmdet
+import mmdet3d
+import mmseg
+import torch.distributed
+from mmcv import Config, DictAction
+from mmcv.runner import get_dist_info, init_dist
+from mmdet.apis import set_random_seed
+from mmdet.utils import setup_multi_processes
+from mmdet3d.apis import init_random_seed
+from mmdet3d.datasets import build_dataset
+from mmdet3d.models import build_model
+from mmdet3d.utils import collect_env, get_root_logger
+
+from epropnp_det.apis import load_config, select_device, train_detector
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='where logs and checkpoints go')
+    parser.add_argument('--resume-from', help='checkpoint to go on from')
+    parser.add_argument('--auto-resume', action='store_true', help='go on from the latest one')
+    parser.add_argument('--no-validate', action='store_true', help='do not evaluate while training')
+    parser.add_argument('--device', help='cpu, cuda; by default the GPU where there is one')
+    parser.add_argument('--gpu-id', type=int, default=0, help='which GPU, without a launcher')
+    parser.add_argument('--seed', type=int, default=0, help='random seed')
+    parser.add_argument('--diff-seed', action='store_true', help='another seed in each process')
+    parser.add_argument('--deterministic', action='store_true', help='deterministic CUDNN')
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, help='changes to the config, key=value'
+    )
+    parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
+    parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
+    return parser.parse_args()
+
+
+def prepare_config(args: argparse.Namespace) -> Config:
+    """The config with what the command line says."""
+    cfg = load_config(args.config, args.cfg_options)
+    setup_multi_processes(cfg)
+    if args.work_dir is not None:
+        cfg.work_dir = args.work_dir
+    elif cfg.get('work_dir') is None:
+        cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    if args.resume_from is not None:
+        cfg.resume_from = args.resume_from
+    cfg.auto_resume = args.auto_resume
+    cfg.gpu_ids = [args.gpu_id]
+    cfg.device = select_device(args.device).partition(':')[0]
+    return cfg
+
+
+def start_log(cfg: Config, config_name: str, timestamp: str) -> dict:
+    """Opens the log file, dumps the config, and returns the meta of checkpoints."""
+    work_dir = Path(cfg.work_dir)
+    work_dir.mkdir(parents=True, exist_ok=True)
+    cfg.dump(str(work_dir / config_name))
+    logger = get_root_logger(
+        log_file=str(work_dir / f'{timestamp}.log'), log_level=cfg.log_level, name='mmdet'
+    )
+    environment = '\n'.join(f'{key}: {value}' for key, value in collect_env().items())
+    logger.info(f'Environment:\n{environment}')
+    logger.info(f'Device: {cfg.device}; logs and checkpoints: {work_dir}')
+    return {'env_info': environment, 'config': cfg.pretty_text, 'exp_name': config_name}
+
+
+def main() -> None:
+    """Train as the config and the command line say."""
+    args = parse_args()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    cfg = prepare_config(args)
+    distributed = args.launcher != 'none'
+    if distributed:
+        init_dist(args.launcher, **cfg.dist_params)
+        cfg.gpu_ids = list(range(get_dist_info()[1]))
+    timestamp = time.strftime('%Y%m%d_%H%M%S', time.localtime())
+    meta = start_log(cfg, Path(args.config).name, timestamp)
+
+    seed = init_random_seed(args.seed, device=cfg.device)
+    seed += torch.distributed.get_rank() if args.diff_seed and distributed else 0
+    set_random_seed(seed, deterministic=args.deterministic)
+    cfg.seed = meta['seed'] = seed
+
+    model = build_model(cfg.model, train_cfg=cfg.get('train_cfg'), test_cfg=cfg.get('test_cfg'))
+    model.init_weights()
+    dataset = build_dataset(cfg.data.train)
+    model.CLASSES = dataset.CLASSES
+    if cfg.get('checkpoint_config') is not None:
+        cfg.checkpoint_config.meta = {
+            'mmcv_version': mmcv.__version__,
+            'mmdet_version': mmdet.__version__,
+            'mmdet3d_version': mmdet3d.__version__,
+            'mmseg_version': mmseg.__version__,
+            'config': cfg.pretty_text,
+            'CLASSES': dataset.CLASSES,
+        }
+    train_detector(model, [dataset], cfg, distributed, not args.no_validate, timestamp, meta)
+
+
+if __name__ == '__main__':
+    main()

@@ -54,7 +54,7 @@ def _register() -> None:
     if not has_detector_stack():
         return
     try:
-        for name in ('models', 'datasets'):
+        for name in ('models', 'datasets', 'apis'):
             importlib.import_module(f'{__name__}.{name}')
     except StackError as error:
         if is_mmcv_running():

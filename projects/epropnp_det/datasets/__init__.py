@@ -1,5 +1,16 @@
-"""Data: the nuScenes data set and its pipeline steps."""
+"""Data: the nuScenes data set, its pipeline steps, and the way to a submission."""
 
+from .annotations import AnnotationFilter
+from .nuscenes_epropnp import NuScenesEProPnPDataset
 from .pipelines import CropMono3D, FlipMono3D, LoadImageMono3D, ResizeMono3D
+from .submission import SubmissionOptions
 
-__all__ = ['CropMono3D', 'FlipMono3D', 'LoadImageMono3D', 'ResizeMono3D']
+__all__ = [
+    'AnnotationFilter',
+    'CropMono3D',
+    'FlipMono3D',
+    'LoadImageMono3D',
+    'NuScenesEProPnPDataset',
+    'ResizeMono3D',
+    'SubmissionOptions',
+]

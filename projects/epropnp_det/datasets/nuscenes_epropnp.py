@@ -1,0 +1,304 @@
+"""The nuScenes data set for monocular 3D detection."""
+
+from __future__ import annotations
+
+import copy
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmcv.utils import print_log
+from mmdet.datasets.api_wrappers import COCO
+from mmdet3d.core.bbox import CameraInstance3DBoxes
+from mmdet3d.datasets import NuScenesMonoDataset
+from mmdet3d.datasets.builder import DATASETS
+
+from .annotations import (
+    AnnotationFilter,
+    Role,
+    check_annotation_file,
+    lies_in_image,
+    parse_annotations,
+)
+from .evaluation import DEFAULT_SPLITS, evaluate_submission, log_values, metrics_table
+from .files import write_json
+from .submission import SubmissionOptions, sample_entries
+from .tables import load_tables
+
+MAX_REDRAWS = 200
+
+
+@DATASETS.register_module()
+class NuScenesEProPnPDataset(NuScenesMonoDataset):
+    """mmdet3d's mono nuScenes data set, made safe and independent of CUDA.
+
+    Reads the ``*_mono3d.coco.json`` of mmdet3d's converter and of ours. What differs from the stock
+    class, and why, is listed in ``docs/data.md``.
+
+    Args:
+        annotation_filter: Fields of ``AnnotationFilter``; None keeps every annotation.
+        submission: Fields of ``SubmissionOptions``.
+        version: nuScenes version; None takes the one that our converter wrote into the annotation
+            file, or v1.0-trainval.
+        eval_split: Split to evaluate on; None takes the one that our converter wrote into the file,
+            or the validation split of the version.
+        render_curves: Whether the devkit shall draw its precision-recall and error curves.
+        **kwargs: As for ``mmdet3d.datasets.NuScenesMonoDataset``.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        annotation_filter: Mapping | None = None,
+        submission: Mapping | None = None,
+        version: str | None = None,
+        eval_split: str | None = None,
+        render_curves: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.annotation_filter = AnnotationFilter(**(annotation_filter or {}))
+        self.submission = SubmissionOptions(**(submission or {}))
+        self.render_curves = render_curves
+        super().__init__(*args, **kwargs)
+        info = self.coco.dataset.get('info', {})
+        self.version = version or info.get('version', 'v1.0-trainval')
+        self.eval_split = eval_split or info.get('split', DEFAULT_SPLITS.get(self.version))
+        if not self.test_mode and not self.data_infos:
+            raise ValueError(f'{self.ann_file} has no image with an object that passes the filters')
+
+    # ---- reading
+
+    def load_annotations(self, ann_file: str) -> list[dict]:
+        """Reads and checks the annotation file.
+
+        Unlike the parent's, labels follow the order of the class names, whatever the order of the
+        categories in the file.
+
+        Raises:
+            FileNotFoundError: If there is no such file.
+            ValueError: If the file is not sound, see ``check_annotation_file``.
+        """
+        if not Path(ann_file).is_file():
+            raise FileNotFoundError(
+                f'no annotation file {ann_file}; tools/prepare_nuscenes.py makes it'
+            )
+        self.coco = COCO(ann_file)
+        content = self.coco.dataset
+        check_annotation_file(content, ann_file, self.CLASSES)
+        category_ids = {category['name']: category['id'] for category in content['categories']}
+        self.cat_ids = [category_ids[name] for name in self.CLASSES]
+        self.cat2label = {cat_id: label for label, cat_id in enumerate(self.cat_ids)}
+        self.img_ids = [image['id'] for image in content['images']]
+        self.sample_tokens = list(dict.fromkeys(image['token'] for image in content['images']))
+        return [{**image, 'filename': image['file_name']} for image in content['images']]
+
+    def _role(self, annotation: Mapping, image: Mapping) -> Role:
+        wanted = annotation['category_id'] in self.cat2label
+        if not wanted or annotation.get('ignore', False):
+            return Role.ABSENT
+        if not lies_in_image(annotation, image['width'], image['height']):
+            return Role.ABSENT
+        return self.annotation_filter.role(annotation)
+
+    def _filter_imgs(self, min_size: int = 32) -> list[int]:
+        """Indices of images that are not tiny and, with ``filter_empty_gt``, have an object."""
+
+        def has_object(image: Mapping) -> bool:
+            annotations = self.coco.imgToAnns.get(image['id'], ())
+            return any(self._role(ann, image) is Role.OBJECT for ann in annotations)
+
+        return [
+            index
+            for index, image in enumerate(self.data_infos)
+            if min(image['width'], image['height']) >= min_size
+            and (not self.filter_empty_gt or has_object(image))
+        ]
+
+    def get_ann_info(self, idx: int) -> dict:
+        """Ground truth of the image with that index, see ``parse_annotations``."""
+        image = self.data_infos[idx]
+        return self._parse_ann_info(image, self.coco.imgToAnns.get(image['id'], []))
+
+    def _parse_ann_info(self, img_info: dict, ann_info: list[dict]) -> dict:
+        roles = [self._role(annotation, img_info) for annotation in ann_info]
+        objects = [ann for ann, role in zip(ann_info, roles) if role is Role.OBJECT]
+        ignored = [ann for ann, role in zip(ann_info, roles) if role is Role.IGNORED]
+        return parse_annotations(objects, ignored, self.cat2label)
+
+    def get_cat_ids(self, idx: int) -> list[int]:
+        """Labels of the objects of the image with that index, for class-balanced sampling."""
+        return self.get_ann_info(idx)['labels'].tolist()
+
+    def pre_pipeline(self, results: dict) -> None:
+        """Adds what the pipeline starts from; no step can reach this data set's own records."""
+        super().pre_pipeline(results)
+        results['img_info'] = copy.deepcopy(results['img_info'])
+        results['sample_idx'] = results['img_info']['id']
+        if 'ann_info' in results:
+            results['gt_truncation'] = results['ann_info']['truncation']
+
+    def __getitem__(self, idx: int) -> dict:
+        """Pipeline output of one image; in training another image where the pipeline gives none.
+
+        Raises:
+            RuntimeError: If the pipeline rejects one image after the other.
+        """
+        if self.test_mode:
+            return self.prepare_test_img(idx)
+        for _ in range(MAX_REDRAWS):
+            data = self.prepare_train_img(idx)
+            if data is not None:
+                return data
+            idx = self._rand_another(idx)
+        raise RuntimeError(
+            f'the pipeline rejected {MAX_REDRAWS} images in a row; does a crop cut all objects off?'
+        )
+
+    # ---- writing and scoring
+
+    def format_results(
+        self, results: Sequence[Mapping], jsonfile_prefix: str | None = None, **kwargs: Any
+    ) -> tuple[dict[str, str], None]:
+        """Writes submission files.
+
+        Args:
+            results: Detections of each image, in the order of the data set.
+            jsonfile_prefix: Folder for the files; ``NAME/results_nusc.json`` is written into it for
+                each 3D result NAME, ``img_bbox`` with the detectors here.
+            **kwargs: Ignored, for the stock test script.
+
+        Returns:
+            Path of the file of each result name, and None.
+
+        Raises:
+            ValueError: If there is no prefix, or the results are not those of this data set.
+        """
+        if jsonfile_prefix is None:
+            raise ValueError(
+                'format_results needs jsonfile_prefix, the folder of the submission file; with '
+                'test.py: --format-only --eval-options jsonfile_prefix=work_dirs/submission'
+            )
+        return self._format(results, jsonfile_prefix), None
+
+    def _format(self, results: Sequence[Mapping], folder: str) -> dict[str, str]:
+        named = self._check_results(results)
+        return {
+            name: self._format_bbox(detections, str(Path(folder) / name))
+            for name, detections in named.items()
+        }
+
+    def _check_results(self, results: Sequence[Mapping]) -> dict[str, list[Mapping]]:
+        """Detections by result name, checked to be this data set's."""
+        if len(results) != len(self):
+            raise ValueError(
+                f'{len(results)} results for {len(self)} images of {self.ann_file}; were they made '
+                'with another annotation file, or on a part of it?'
+            )
+        if any(not isinstance(result, Mapping) for result in results):
+            raise ValueError('results are not dicts of 3D detections; are they of a 2D detector?')
+        if all('boxes_3d' in result for result in results):
+            results = [{'img_bbox': result} for result in results]
+        names = [name for name in (results[0] if results else ()) if '2d' not in name]
+        named = {name: [result.get(name) for result in results] for name in names}
+        for detections in named.values():
+            for index, detection in enumerate(detections):
+                self._check_detection(detection, index)
+        return named
+
+    def _check_detection(self, detection: Mapping | None, index: int) -> None:
+        where = f'result {index} ({self.data_infos[index]["file_name"]})'
+        needed = ('boxes_3d', 'scores_3d', 'labels_3d')
+        if not isinstance(detection, Mapping) or any(key not in detection for key in needed):
+            raise ValueError(f'{where} lacks one of {needed}; is it of another kind of model?')
+        boxes = detection['boxes_3d']
+        if not isinstance(boxes, CameraInstance3DBoxes):
+            raise ValueError(f'{where} has {type(boxes).__name__}, not CameraInstance3DBoxes')
+        if {len(detection['scores_3d']), len(detection['labels_3d'])} != {len(boxes)}:
+            raise ValueError(f'{where} has different numbers of boxes, scores and labels')
+        if len(boxes) and int(max(detection['labels_3d'])) >= len(self.CLASSES):
+            raise ValueError(
+                f'{where} has labels beyond the {len(self.CLASSES)} classes of the data set'
+            )
+
+    def _format_bbox(self, results: Sequence[Mapping], jsonfile_prefix: str | None = None) -> str:
+        """Writes the submission of one result name; every sample of the file gets an entry."""
+        members: dict[str, list[int]] = {token: [] for token in self.sample_tokens}
+        for index, image in enumerate(self.data_infos):
+            members[image['token']].append(index)
+        ranges = self.eval_detection_configs.class_range
+        max_range = np.array([ranges.get(name, np.inf) for name in self.CLASSES])
+        entries: dict[str, list[dict]] = {token: [] for token in members}
+        for token, indices in members.items():
+            if indices:
+                detections = [results[index] for index in indices]
+                images = [self.data_infos[index] for index in indices]
+                entries[token] = sample_entries(
+                    detections, images, self.CLASSES, max_range, self.submission
+                )
+        submission = {'meta': self.modality, 'results': entries}
+        path = Path(jsonfile_prefix) / 'results_nusc.json'
+        return str(write_json(path, submission, allow_nan=False))
+
+    def evaluate(
+        self,
+        results: Sequence[Mapping],
+        metric: str | list[str] = 'bbox',
+        logger: Any = None,
+        jsonfile_prefix: str | None = None,
+        result_names: Sequence[str] = ('img_bbox',),
+        show: bool = False,
+        out_dir: str | None = None,
+        pipeline: list[dict] | None = None,
+    ) -> dict[str, float]:
+        """Scores the results with nuscenes-devkit.
+
+        Args:
+            results: Detections of each image, in the order of the data set.
+            metric: Only ``bbox``.
+            logger: Where the table of scores goes.
+            jsonfile_prefix: Folder to keep the submission and the devkit's files in.
+            result_names: Which 3D results to score.
+            show: As in mmdet3d.
+            out_dir: As in mmdet3d.
+            pipeline: As in mmdet3d.
+
+        Returns:
+            ``img_bbox_NuScenes/NDS``, ``.../mAP``, the five mean errors and the numbers per class.
+
+        Raises:
+            ValueError: If the split has no public ground truth, or the results are not of it.
+            FileNotFoundError: If the nuScenes tables are not at hand.
+        """
+        values: dict[str, float] = {}
+        with tempfile.TemporaryDirectory() as temporary:
+            files = self._format(results, jsonfile_prefix or temporary)
+            for name in result_names:
+                if name not in files:
+                    raise ValueError(f'no result {name!r}; there are {sorted(files)}')
+                values.update(self._evaluate_single(files[name], logger, result_name=name))
+        if show or out_dir:
+            self.show(results, out_dir, show=show, pipeline=pipeline)
+        return values
+
+    def _evaluate_single(
+        self,
+        result_path: str,
+        logger: Any = None,
+        metric: str = 'bbox',
+        result_name: str = 'img_bbox',
+    ) -> dict[str, float]:
+        if self.eval_split is None or self.eval_split == 'test':
+            raise ValueError(
+                f'{self.version} has no public ground truth: format only '
+                '(test.py --format-only --eval-options jsonfile_prefix=...), or set eval_split'
+            )
+        tables = load_tables(self.data_root, self.version)
+        metrics = evaluate_submission(
+            result_path, tables, self.eval_split, self.eval_detection_configs, self.render_curves
+        )
+        print_log(
+            f'\n{self.version} {self.eval_split}\n{metrics_table(metrics, self.CLASSES)}', logger
+        )
+        return log_values(metrics, self.CLASSES, f'{result_name}_NuScenes')

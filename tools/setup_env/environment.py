@@ -64,9 +64,9 @@ def compile_jobs(environ: dict[str, str]) -> int:
         return int(environ['MAX_JOBS'])
     affinity = getattr(os, 'sched_getaffinity', None)  # Linux only
     cores = len(affinity(0)) if affinity else os.cpu_count() or 1
-    with contextlib.suppress(OSError, AttributeError):
-        memory = re.search(r'MemAvailable:\s+(\d+)', Path('/proc/meminfo').read_text())
-        return max(1, min(cores, int(int(memory.group(1)) / 2**20 / GB_PER_COMPILER)))
+    with contextlib.suppress(OSError):  # no /proc: not Linux
+        for free in re.findall(r'MemAvailable:\s+(\d+)', Path('/proc/meminfo').read_text()):
+            return max(1, min(cores, int(int(free) / 2**20 / GB_PER_COMPILER)))
     return cores
 
 

@@ -89,9 +89,9 @@ def probe(path: str) -> Python:
     if len(parts) != 4:
         raise SetupError('does not answer as a Python does')
     version_text, header, wide, lost = parts
-    version = tuple(int(part) for part in version_text.split('.'))
-    short = '{}.{}'.format(*version)
-    if version[:2] not in SUPPORTED:
+    major, minor, patch = (int(part) for part in version_text.split('.'))
+    short = f'{major}.{minor}'
+    if (major, minor) not in SUPPORTED:
         raise SetupError(f'is Python {version_text}; 3.9, 3.10 or 3.11 is needed')
     if wide != 'True':
         raise SetupError('is a 32-bit Python; torch has 64-bit packages only')
@@ -101,7 +101,7 @@ def probe(path: str) -> Python:
         raise SetupError(f'has no Python.h; on Debian: apt install python{short}-dev')
     if lost:
         raise SetupError('was built without ' + lost)
-    return Python(path, version)
+    return Python(path, (major, minor, patch))
 
 
 def find_python(paths: Sequence[str]) -> Python:

@@ -1,0 +1,398 @@
+"""The EPro-PnP layer: correspondences in, pose, covariance and posterior samples out (method.md 1).
+
+The same module serves networks that train end to end (`monte_carlo_forward` and
+`MonteCarloPoseLoss`) and plain pose estimation (`forward`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .camera import PerspectiveCamera
+from .cost import AdaptiveHuberCost
+from .importance_sampling import adaptive_importance_sampling, effective_sample_size
+from .inputs import Inputs, expand_objects, finite_objects, prepare
+from .levenberg_marquardt import LMSolver, Solution
+from .pose import Parametrization, Pose4DoF, Pose6DoF
+from .problem import Problem, linearize, pose_cost
+from .random_sample import InitialPose, RSLMSolver
+
+CONVERGED_DECREMENT = 0.1
+"""Posterior standard deviations that may remain to the optimum of a converged object."""
+
+
+class PnPResult(NamedTuple):
+    """Solved poses; the leading axes ``(...)`` are those of the input.
+
+    Attributes:
+        pose: ``[x, y, z, yaw]`` or ``[x, y, z, qw, qx, qy, qz]``, object to camera, (..., dim).
+            Carries no gradient.
+        cost: Robust cost at ``pose``, (...).
+        pose_cov: Covariance ``(J^T J + eps I)^-1`` of the tangent space at ``pose``,
+            (..., dof, dof).
+        pose_plus: ``pose`` moved by one Gauss-Newton step through which gradient flows to the
+            correspondences (derivative regularisation), (..., dim); None unless asked for.
+        converged: Whether the optimum is within 0.1 posterior standard deviations, (...).
+        valid: Whether the object could be solved, (...). The others have a defined pose (the
+            identity one metre before the camera), zero cost, unit covariance and no gradient.
+    """
+
+    pose: Tensor
+    cost: Tensor
+    pose_cov: Tensor
+    pose_plus: Tensor | None
+    converged: Tensor
+    valid: Tensor
+
+
+class MonteCarloResult(NamedTuple):
+    """Solved poses and weighted samples of their posterior.
+
+    Attributes:
+        pose: As in `PnPResult`.
+        cost: As in `PnPResult`.
+        pose_cov: As in `PnPResult`.
+        pose_plus: As in `PnPResult`.
+        samples: Poses, (S, ..., dim), constant.
+        log_weights: ``-cost - log qbar - log S``, (S, ...), differentiable by the correspondences;
+            their logsumexp over samples estimates the log-normaliser of the posterior.
+        cost_target: Robust cost at ``pose_init``, differentiable, (...); None without
+            ``pose_init``.
+        ess: Effective sample size in [1, S], (...). Near 1 the estimate has collapsed.
+        converged: As in `PnPResult`.
+        valid: As in `PnPResult`; the others have equal log-weights that sum to one, zero cost and
+            no gradient, hence zero Monte Carlo loss.
+    """
+
+    pose: Tensor
+    cost: Tensor
+    pose_cov: Tensor
+    pose_plus: Tensor | None
+    samples: Tensor
+    log_weights: Tensor
+    cost_target: Tensor | None
+    ess: Tensor
+    converged: Tensor
+    valid: Tensor
+
+
+class _Solved(NamedTuple):
+    """A solution in the frame of the input, (B, ...)."""
+
+    pose: Tensor
+    cost: Tensor
+    covariance: Tensor
+    pose_plus: Tensor | None
+    converged: Tensor
+    valid: Tensor
+
+
+class _EProPnP(nn.Module):
+    """What 4DoF and 6DoF share. See `EProPnP4DoF`."""
+
+    pose_type: Parametrization
+
+    def __init__(
+        self,
+        mc_samples: int = 512,
+        num_iter: int = 4,
+        normalize: bool = False,
+        cost: AdaptiveHuberCost | None = None,
+        solver: LMSolver | None = None,
+        init_solver: RSLMSolver | None = None,
+    ) -> None:
+        super().__init__()
+        if num_iter < 1 or mc_samples < num_iter or mc_samples % num_iter:
+            raise ValueError(
+                f'mc_samples ({mc_samples}) must be a positive multiple of num_iter ({num_iter})'
+            )
+        self.mc_samples = mc_samples
+        self.num_iter = num_iter
+        self.normalize = normalize
+        self.cost = AdaptiveHuberCost() if cost is None else cost
+        self.solver = LMSolver() if solver is None else solver
+        self.init_solver = RSLMSolver() if init_solver is None else init_solver
+
+    def extra_repr(self) -> str:
+        """Shows the options in ``print(module)``."""
+        return (
+            f'mc_samples={self.mc_samples}, num_iter={self.num_iter}, normalize={self.normalize},\n'
+            f'solver={self.solver},\ninit_solver={self.init_solver}'
+        )
+
+    def forward(
+        self,
+        x3d: Tensor,
+        x2d: Tensor,
+        w2d: Tensor,
+        camera: PerspectiveCamera,
+        pose_init: Tensor | None = None,
+        with_pose_plus: bool = False,
+        fast_mode: bool = False,
+        generator: torch.Generator | None = None,
+        force_init_solve: bool = False,
+        hypothesis: InitialPose | None = None,
+    ) -> PnPResult:
+        """Solves PnP.
+
+        Args:
+            x3d: Object-frame points in metres, (..., N, 3).
+            x2d: Pixels of the original image, (..., N, 2).
+            w2d: Non-negative weights per axis, (..., N, 2).
+            camera: One camera for all, or one per object.
+            pose_init: Starting poses, (..., dim); None runs the random-sample solver.
+            with_pose_plus: Whether to return ``pose_plus``.
+            fast_mode: Gauss-Newton instead of Levenberg-Marquardt, for inference.
+            generator: Source of randomness of the random-sample solver.
+            force_init_solve: Whether to run the random-sample solver besides ``pose_init`` and
+                start from the latter only where it costs strictly less.
+            hypothesis: Result of `initialize` for the same correspondences, instead of running the
+                random-sample solver again.
+
+        Raises:
+            ValueError: If shapes, types or devices disagree.
+        """
+        inputs = prepare(self.pose_type, x3d, x2d, w2d, camera, pose_init)
+        with torch.autocast(inputs.x3d.device.type, enabled=False):
+            problem, offset = self._problem(inputs)
+            start = self._start(
+                inputs, problem, offset, fast_mode, generator, force_init_solve, hypothesis
+            )
+            solution = self.solver.solve(self.pose_type, problem.detach(), start, fast_mode)
+            solved = self._finish(inputs, problem, offset, solution, with_pose_plus)
+        return PnPResult(
+            pose=inputs.unflatten(solved.pose),
+            cost=inputs.unflatten(solved.cost),
+            pose_cov=inputs.unflatten(solved.covariance),
+            pose_plus=inputs.unflatten(solved.pose_plus),
+            converged=inputs.unflatten(solved.converged),
+            valid=inputs.unflatten(solved.valid),
+        )
+
+    def monte_carlo_forward(
+        self,
+        x3d: Tensor,
+        x2d: Tensor,
+        w2d: Tensor,
+        camera: PerspectiveCamera,
+        pose_init: Tensor | None = None,
+        with_pose_plus: bool = False,
+        fast_mode: bool = False,
+        generator: torch.Generator | None = None,
+        force_init_solve: bool = True,
+        hypothesis: InitialPose | None = None,
+    ) -> MonteCarloResult:
+        """Solves PnP and samples the pose posterior around the solution.
+
+        Arguments are those of `forward`; in training ``pose_init`` is the ground truth, which gives
+        ``cost_target`` and starts the solver only where it costs less than the random-sample
+        result.
+
+        Raises:
+            ValueError: If shapes, types or devices disagree.
+        """
+        inputs = prepare(self.pose_type, x3d, x2d, w2d, camera, pose_init)
+        with torch.autocast(inputs.x3d.device.type, enabled=False):
+            problem, offset = self._problem(inputs)
+            start = self._start(
+                inputs, problem, offset, fast_mode, generator, force_init_solve, hypothesis
+            )
+            solution = self.solver.solve(self.pose_type, problem.detach(), start, fast_mode)
+            drawn = adaptive_importance_sampling(
+                self.pose_type,
+                problem,
+                solution.pose,
+                self.solver.covariance(solution.linearization),
+                self.mc_samples,
+                self.num_iter,
+                generator,
+            )
+            solved = self._finish(inputs, problem, offset, solution, with_pose_plus)
+            samples = self.pose_type.canonical(self._shift(drawn.poses, offset, -1))
+            target = None
+            if inputs.pose_init is not None:
+                shifted = self._shift(inputs.pose_init, offset, 1)
+                target = pose_cost(self.pose_type, problem, shifted)
+            valid = solved.valid & finite_objects(samples, drawn.log_weights)
+            if target is not None:
+                valid = valid & torch.isfinite(target)
+                target = torch.where(valid, target, torch.zeros_like(target))
+            solved = self._replace_invalid(solved, valid)
+            uniform = torch.full_like(drawn.log_weights, -math.log(self.mc_samples))
+            log_weights = torch.where(valid[:, None], drawn.log_weights, uniform)
+            samples = torch.where(valid[:, None, None], samples, self.pose_type.identity(samples))
+        return MonteCarloResult(
+            pose=inputs.unflatten(solved.pose),
+            cost=inputs.unflatten(solved.cost),
+            pose_cov=inputs.unflatten(solved.covariance),
+            pose_plus=inputs.unflatten(solved.pose_plus),
+            samples=inputs.unflatten(samples).movedim(inputs.num_axes, 0),
+            log_weights=inputs.unflatten(log_weights).movedim(inputs.num_axes, 0),
+            cost_target=inputs.unflatten(target),
+            ess=inputs.unflatten(effective_sample_size(log_weights)),
+            converged=inputs.unflatten(solved.converged),
+            valid=inputs.unflatten(solved.valid),
+        )
+
+    @torch.no_grad()
+    def initialize(
+        self,
+        x3d: Tensor,
+        x2d: Tensor,
+        w2d: Tensor,
+        camera: PerspectiveCamera,
+        fast_mode: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> InitialPose:
+        """Runs the random-sample solver alone, so that several calls can share its result.
+
+        Arguments are those of `forward`.
+
+        Returns:
+            Poses (..., dim) and costs (...).
+        """
+        inputs = prepare(self.pose_type, x3d, x2d, w2d, camera, None)
+        with torch.autocast(inputs.x3d.device.type, enabled=False):
+            problem, offset = self._problem(inputs)
+            found = self.init_solver.solve(
+                self.pose_type, problem, self.solver, fast_mode, generator
+            )
+            pose = self.pose_type.canonical(self._shift(found.pose, offset, -1))
+        return InitialPose(inputs.unflatten(pose), inputs.unflatten(found.cost))
+
+    def _problem(self, inputs: Inputs) -> tuple[Problem, Tensor | None]:
+        """The planar problem and the offset that normalisation took from the points, (B, 3)."""
+        x3d, offset = inputs.x3d, None
+        if self.normalize:
+            offset = x3d.detach().mean(1)
+            x3d = x3d - offset[:, None]
+        homogeneous = torch.cat((x3d, torch.ones_like(x3d[..., :1])), dim=-1)
+        problem = Problem(
+            homogeneous.transpose(1, 2).contiguous(),
+            inputs.x2d.transpose(1, 2).contiguous(),
+            inputs.w2d.transpose(1, 2).contiguous(),
+            self.cost(inputs.x2d, inputs.w2d),
+            inputs.cam2img,
+            inputs.lower,
+            inputs.upper,
+            inputs.z_min,
+        )
+        return problem, offset
+
+    def _start(
+        self,
+        inputs: Inputs,
+        problem: Problem,
+        offset: Tensor | None,
+        fast_mode: bool,
+        generator: torch.Generator | None,
+        force_init_solve: bool,
+        hypothesis: InitialPose | None,
+    ) -> Tensor:
+        """Starting poses of the solver in the normalised frame, (B, dim), without gradient."""
+        given = None
+        constant = problem.detach()
+        if inputs.pose_init is not None:
+            given = self._shift(inputs.pose_init, offset, 1)
+            if not force_init_solve and hypothesis is None:
+                return given
+        if hypothesis is None:
+            found = self.init_solver.solve(
+                self.pose_type, constant, self.solver, fast_mode, generator
+            )
+            pose, cost = found.pose, found.cost
+        else:
+            pose = expand_objects(hypothesis.pose.to(inputs.x3d), inputs, 'hypothesis')
+            pose = self._shift(torch.where(inputs.valid[:, None], pose, inputs.identity), offset, 1)
+            cost = pose_cost(self.pose_type, constant, pose)
+        if given is None:
+            return pose
+        better = pose_cost(self.pose_type, constant, given) < cost
+        return torch.where(better[:, None], given, pose)
+
+    def _shift(self, pose: Tensor, offset: Tensor | None, sign: int) -> Tensor:
+        """Moves poses into (1) or out of (-1) the normalised frame, (B, dim) or (B, S, dim)."""
+        if offset is None:
+            return pose
+        if pose.dim() == 3:
+            offset = offset[:, None]
+        rotated = (self.pose_type.rotation(pose) @ offset[..., None])[..., 0]
+        return torch.cat((pose[..., :3] + sign * rotated, pose[..., 3:]), dim=-1)
+
+    def _finish(
+        self,
+        inputs: Inputs,
+        problem: Problem,
+        offset: Tensor | None,
+        solution: Solution,
+        with_pose_plus: bool,
+    ) -> _Solved:
+        """Covariance, derivative step, flags; everything in the frame of the input."""
+        pose = self.pose_type.canonical(solution.pose)
+        step = self.solver.gauss_newton_step(solution.linearization)
+        decrement = -(step * solution.linearization.gradient).sum(-1)  # squared Mahalanobis
+        covariance = self.solver.covariance(solution.linearization)
+        plus = None
+        if with_pose_plus:
+            system = linearize(self.pose_type, problem, pose)
+            plus = self.pose_type.retract(pose, self.solver.gauss_newton_step(system))
+            plus = self._shift(plus, offset, -1)
+        if offset is not None:
+            covariance = self._shift_covariance(covariance, pose, offset)
+            pose = self._shift(pose, offset, -1)
+        valid = inputs.valid & finite_objects(pose, solution.cost, covariance)
+        if plus is not None:
+            valid = valid & finite_objects(plus.detach())
+        solved = _Solved(
+            pose, solution.cost, covariance, plus, decrement < CONVERGED_DECREMENT**2, valid
+        )
+        return self._replace_invalid(solved, valid)
+
+    def _shift_covariance(self, covariance: Tensor, pose: Tensor, offset: Tensor) -> Tensor:
+        """Covariance of ``t - R offset`` and the rotation from that of ``t`` and the rotation."""
+        rotated = (self.pose_type.rotation(pose) @ offset[..., None])[..., 0]
+        dof = self.pose_type.dof
+        jacobian = torch.eye(dof, dtype=pose.dtype, device=pose.device).repeat(len(pose), 1, 1)
+        corner = -self.pose_type.offset_jacobian(rotated)  # (B, 3, dof - 3)
+        top = torch.cat((jacobian[:, :3, :3], corner), dim=2)
+        jacobian = torch.cat((top, jacobian[:, 3:]), dim=1)
+        return jacobian @ covariance @ jacobian.transpose(1, 2)
+
+    def _replace_invalid(self, solved: _Solved, valid: Tensor) -> _Solved:
+        identity = self.pose_type.identity(solved.pose)
+        unit = torch.eye(self.pose_type.dof, dtype=identity.dtype, device=identity.device)
+        plus = solved.pose_plus
+        return _Solved(
+            torch.where(valid[:, None], solved.pose, identity),
+            torch.where(valid, solved.cost, torch.zeros_like(solved.cost)),
+            torch.where(valid[:, None, None], solved.covariance, unit),
+            None if plus is None else torch.where(valid[:, None], plus, identity),
+            solved.converged & valid,
+            valid,
+        )
+
+
+class EProPnP4DoF(_EProPnP):
+    """End-to-end probabilistic PnP for poses ``[x, y, z, yaw]``.
+
+    Args:
+        mc_samples: Monte Carlo samples per object, a multiple of ``num_iter``.
+        num_iter: Rounds of adaptive importance sampling.
+        normalize: Whether to solve about the mean of the points instead of the object's origin, as
+            all published detectors do.
+        cost: Robust cost; `AdaptiveHuberCost` with its defaults where None.
+        solver: Iterative solver; `LMSolver` with its defaults where None.
+        init_solver: Initialisation; `RSLMSolver` with its defaults where None.
+    """
+
+    pose_type = Pose4DoF
+
+
+class EProPnP6DoF(_EProPnP):
+    """End-to-end probabilistic PnP for poses ``[x, y, z, qw, qx, qy, qz]``; see `EProPnP4DoF`."""
+
+    pose_type = Pose6DoF

@@ -1,0 +1,225 @@
+"""Pose parametrisations: yaw only (4DoF) and unit quaternion (6DoF), method.md sections 0 and 1.2.
+
+Everything that differs between the two lives in these classes; solvers and samplers take the class
+as an argument, so the degrees of freedom cannot disagree between them. A pose maps object
+coordinates to camera coordinates: ``p = R(pose) x + t(pose)``.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+class PoseParametrization:
+    """What a solver needs to know of a pose; the classes below are used, never instantiated.
+
+    Attributes:
+        dof: Degrees of freedom of the tangent space, translation first.
+        dim: Numbers that store a pose.
+    """
+
+    dof: int
+    dim: int
+
+    @staticmethod
+    def rotation(pose: Tensor) -> Tensor:
+        """Rotation matrices, (..., dim) -> (..., 3, 3)."""
+        raise NotImplementedError
+
+    @staticmethod
+    def retract(pose: Tensor, step: Tensor) -> Tensor:
+        """Moves poses along tangent vectors, (..., dim), (..., dof) -> (..., dim)."""
+        raise NotImplementedError
+
+    @staticmethod
+    def rotation_columns(
+        d_tx: Tensor, d_ty: Tensor, d_tz: Tensor, x_rot: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Jacobian columns of the rotation from those of the translation.
+
+        Args:
+            d_tx: Derivative of the residuals by the camera-frame x of their points, (B, 2, N).
+            d_ty: Likewise by y.
+            d_tz: Likewise by z.
+            x_rot: Rotated, untranslated points ``R x``, (B, 3, N).
+
+        Returns:
+            ``dof - 3`` tensors (B, 2, N).
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def random_rotation(
+        shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Uniformly distributed rotation parameters, (*shape, dim - 3)."""
+        raise NotImplementedError
+
+    @staticmethod
+    def canonical(pose: Tensor) -> Tensor:
+        """The same pose in its canonical form (wrapped yaw, unit quaternion)."""
+        raise NotImplementedError
+
+    @classmethod
+    def identity(cls, like: Tensor) -> Tensor:
+        """The unrotated pose one metre before the camera, (dim,)."""
+        raise NotImplementedError
+
+    @classmethod
+    def offset_jacobian(cls, x_rot: Tensor) -> Tensor:
+        """Derivative of ``R x`` by the rotation, (B, 3) -> (B, 3, dof - 3)."""
+        identity = torch.eye(3, dtype=x_rot.dtype, device=x_rot.device)
+        x, y, z = (identity[:, i, None].expand(x_rot.size(0), 3, 1) for i in range(3))
+        columns = cls.rotation_columns(x, y, z, x_rot[..., None])
+        return torch.cat(columns, dim=-1)
+
+
+class Pose4DoF(PoseParametrization):
+    """``[x, y, z, yaw]``: yaw about +y, in radians."""
+
+    dof = 4
+    dim = 4
+
+    @staticmethod
+    def rotation(pose: Tensor) -> Tensor:
+        """Rotation matrices, (..., 4) -> (..., 3, 3)."""
+        yaw = pose[..., 3]
+        cos, sin = torch.cos(yaw), torch.sin(yaw)
+        zero, one = torch.zeros_like(cos), torch.ones_like(cos)
+        rows = torch.stack((cos, zero, sin, zero, one, zero, -sin, zero, cos), dim=-1)
+        return rows.reshape(*yaw.shape, 3, 3)
+
+    @staticmethod
+    def retract(pose: Tensor, step: Tensor) -> Tensor:
+        """Adds the step, (..., 4); yaw is not wrapped."""
+        return pose + step
+
+    @staticmethod
+    def rotation_columns(
+        d_tx: Tensor, d_ty: Tensor, d_tz: Tensor, x_rot: Tensor
+    ) -> tuple[Tensor, ...]:
+        """The yaw column, ``(x_rot_z, 0, -x_rot_x)`` times the translation columns."""
+        return (d_tx * x_rot[:, 2:3] - d_tz * x_rot[:, 0:1],)
+
+    @staticmethod
+    def random_rotation(
+        shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Uniform yaw in [-pi, pi), (*shape, 1)."""
+        unit = torch.rand(*shape, 1, dtype=like.dtype, device=like.device, generator=generator)
+        return (unit - 0.5) * (2 * math.pi)
+
+    @staticmethod
+    def canonical(pose: Tensor) -> Tensor:
+        """Wraps yaw to [-pi, pi]."""
+        return torch.cat((pose[..., :3], wrap_angle(pose[..., 3:])), dim=-1)
+
+    @classmethod
+    def identity(cls, like: Tensor) -> Tensor:
+        """The unrotated pose one metre before the camera, (4,)."""
+        return like.new_tensor((0.0, 0.0, 1.0, 0.0))
+
+
+class Pose6DoF(PoseParametrization):
+    """``[x, y, z, qw, qx, qy, qz]``: unit quaternion, scalar first.
+
+    A tangent vector ``d`` moves the quaternion by ``T(q) d = -(0, d) q`` (Hamilton product), a
+    rotation by ``-2 d`` about the camera axes to first order.
+    """
+
+    dof = 6
+    dim = 7
+
+    @staticmethod
+    def rotation(pose: Tensor) -> Tensor:
+        """Rotation matrices of unit quaternions, (..., 7) -> (..., 3, 3)."""
+        w, i, j, k = pose[..., 3:].unbind(-1)
+        rows = torch.stack(
+            (
+                1 - 2 * (j * j + k * k),
+                2 * (i * j - k * w),
+                2 * (i * k + j * w),
+                2 * (i * j + k * w),
+                1 - 2 * (i * i + k * k),
+                2 * (j * k - i * w),
+                2 * (i * k - j * w),
+                2 * (j * k + i * w),
+                1 - 2 * (i * i + j * j),
+            ),
+            dim=-1,
+        )
+        return rows.reshape(*w.shape, 3, 3)
+
+    @staticmethod
+    def tangent_map(quaternion: Tensor) -> Tensor:
+        """``T(q)``, (..., 4) -> (..., 4, 3); columns are orthonormal, orthogonal to ``q``."""
+        w, i, j, k = quaternion.unbind(-1)
+        rows = torch.stack((i, j, k, -w, -k, j, k, -w, -i, -j, i, -w), dim=-1)
+        return rows.reshape(*w.shape, 4, 3)
+
+    @staticmethod
+    def retract(pose: Tensor, step: Tensor) -> Tensor:
+        """``t + dt`` and ``normalise(q + T(q) d)``, (..., 7), (..., 6) -> (..., 7)."""
+        moved = (Pose6DoF.tangent_map(pose[..., 3:]) * step[..., None, 3:]).sum(-1)
+        quaternion = normalize_quaternion(pose[..., 3:] + moved)
+        return torch.cat((pose[..., :3] + step[..., :3], quaternion), dim=-1)
+
+    @staticmethod
+    def rotation_columns(
+        d_tx: Tensor, d_ty: Tensor, d_tz: Tensor, x_rot: Tensor
+    ) -> tuple[Tensor, ...]:
+        """Cross product of the translation columns with ``2 R x``."""
+        x, y, z = (2 * x_rot).unsqueeze(2).unbind(1)  # each (B, 1, N)
+        return (d_ty * z - d_tz * y, d_tz * x - d_tx * z, d_tx * y - d_ty * x)
+
+    @staticmethod
+    def random_rotation(
+        shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Uniform unit quaternions, (*shape, 4)."""
+        draw = torch.randn(*shape, 4, dtype=like.dtype, device=like.device, generator=generator)
+        return normalize_quaternion(draw)
+
+    @staticmethod
+    def canonical(pose: Tensor) -> Tensor:
+        """Normalises the quaternion."""
+        return torch.cat((pose[..., :3], normalize_quaternion(pose[..., 3:])), dim=-1)
+
+    @classmethod
+    def identity(cls, like: Tensor) -> Tensor:
+        """The unrotated pose one metre before the camera, (7,)."""
+        return like.new_tensor((0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0))
+
+
+Parametrization = type[PoseParametrization]
+
+
+def wrap_angle(angle: Tensor) -> Tensor:
+    """Wraps radians to [-pi, pi]; the gradient is one."""
+    return angle - 2 * math.pi * torch.round(angle.detach() / (2 * math.pi))
+
+
+def normalize_quaternion(quaternion: Tensor, eps: float = 1e-6) -> Tensor:
+    """Unit quaternions, (..., 4); the identity where the norm is below ``eps``."""
+    square = (quaternion * quaternion).sum(-1, keepdim=True)
+    good = square > eps * eps
+    unit = quaternion * torch.rsqrt(torch.where(good, square, torch.ones_like(square)))
+    identity = quaternion.new_tensor((1.0, 0.0, 0.0, 0.0))
+    return torch.where(good, unit, identity)
+
+
+def parametrization_of(pose: Tensor) -> Parametrization:
+    """The parametrisation that stores poses of this length.
+
+    Raises:
+        ValueError: If the last axis is neither 4 nor 7 long.
+    """
+    for candidate in (Pose4DoF, Pose6DoF):
+        if pose.size(-1) == candidate.dim:
+            return candidate
+    raise ValueError(
+        f'a pose is [x, y, z, yaw] or [x, y, z, qw, qx, qy, qz], got shape {tuple(pose.shape)}'
+    )

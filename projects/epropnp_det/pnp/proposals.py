@@ -1,0 +1,117 @@
+"""Pose proposals of the importance sampler: how they start and how they are refitted (section 1.8).
+
+The position follows a Student-t distribution, the orientation a von Mises-uniform mixture (4DoF) or
+an angular central Gaussian (6DoF). Both are deliberately broader than the estimate they are made
+from.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .distributions import AngularCentralGaussian, StudentT, VonMisesUniform
+from .linear_algebra import cholesky_or, inverse_spd
+from .pose import Parametrization, Pose4DoF, Pose6DoF
+
+BROADENING = 0.33
+"""Factor on the von Mises concentration."""
+DISPERSION = 1e-3
+"""Isotropic part of the angular central Gaussian, relative to its geometric mean."""
+ACG_STEPS = 3
+"""Fixed-point steps of the angular central Gaussian's maximum likelihood fit."""
+
+
+class Proposal(NamedTuple):
+    """Independent position and orientation distributions of ``B`` objects."""
+
+    position: StudentT
+    orientation: VonMisesUniform | AngularCentralGaussian
+
+    def sample(self, num: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draws poses, (B, num, dim)."""
+        position = self.position.sample(num, generator)
+        return torch.cat((position, self.orientation.sample(num, generator)), dim=-1)
+
+    def log_prob(self, pose: Tensor) -> Tensor:
+        """Log-density of poses (B, n, dim), (B, n)."""
+        position = self.position.log_prob(pose[..., :3])
+        return position + self.orientation.log_prob(pose[..., 3:])
+
+
+def initial_proposal(
+    pose_type: Parametrization, pose: Tensor, covariance: Tensor, eps: float = 1e-5
+) -> Proposal:
+    """Laplace-like proposal around a solution.
+
+    Args:
+        pose_type: Parametrisation of ``pose``.
+        pose: (B, dim).
+        covariance: (B, dof, dof).
+        eps: Smallest yaw variance.
+    """
+    position = _student_t(pose_type, pose[:, :3], covariance[:, :3, :3])
+    if pose_type is Pose4DoF:
+        concentration = BROADENING / covariance[:, 3, 3].clamp(min=eps)
+        return Proposal(position, VonMisesUniform(pose[:, 3], concentration))
+    tangent = Pose6DoF.tangent_map(pose[:, 3:])  # (B, 4, 3)
+    information = tangent @ inverse_spd(covariance[:, 3:, 3:]) @ tangent.transpose(1, 2)
+    scatter = inverse_spd(information + _eye(information))
+    trace = scatter.diagonal(dim1=1, dim2=2).sum(-1)
+    return Proposal(position, _angular(scatter / trace[:, None, None]))
+
+
+def refit_proposal(
+    pose_type: Parametrization, samples: Tensor, weights: Tensor, eps: float = 1e-5
+) -> Proposal:
+    """Proposal that matches the moments of weighted samples.
+
+    Args:
+        pose_type: Parametrisation of ``samples``.
+        samples: (B, n, dim).
+        weights: Normalised weights, (B, n).
+        eps: Floor of the resultant length and of the spread.
+    """
+    mean = (weights[:, None] @ samples[..., :3])[:, 0]  # (B, 3)
+    centered = samples[..., :3] - mean[:, None]
+    covariance = (centered * weights[..., None]).transpose(1, 2) @ centered
+    position = _student_t(pose_type, mean, covariance)
+    if pose_type is Pose4DoF:
+        yaw = samples[..., 3]
+        sine, cosine = (weights * yaw.sin()).sum(-1), (weights * yaw.cos()).sum(-1)
+        square = sine * sine + cosine * cosine
+        spread = (1 - square).clamp(min=eps)
+        concentration = BROADENING * square.sqrt().clamp(min=eps) * (2 - square) / spread
+        return Proposal(position, VonMisesUniform(torch.atan2(sine, cosine), concentration))
+    return Proposal(position, _angular(_acg_scatter(samples[..., 3:], weights, eps)))
+
+
+def _acg_scatter(quaternions: Tensor, weights: Tensor, eps: float) -> Tensor:
+    """Maximum likelihood scatter of an angular central Gaussian, (B, 4, 4), unit trace."""
+    identity = torch.eye(4, dtype=weights.dtype, device=weights.device)
+    scatter = identity.expand(weights.size(0), 4, 4)
+    for _ in range(ACG_STEPS):
+        mahalanobis = ((quaternions @ inverse_spd(scatter)) * quaternions).sum(-1)
+        share = weights / mahalanobis.clamp(min=eps)
+        share = share / share.sum(-1, keepdim=True)
+        moment = (quaternions * share[..., None]).transpose(1, 2) @ quaternions
+        scatter = moment + eps * identity
+    return scatter
+
+
+def _student_t(pose_type: Parametrization, loc: Tensor, covariance: Tensor) -> StudentT:
+    diagonal = (1.0, 1.0, 4.0) if pose_type is Pose4DoF else (1.0, 1.0, 1.0)
+    return StudentT(loc, cholesky_or(covariance, torch.diag(loc.new_tensor(diagonal))))
+
+
+def _angular(scatter: Tensor) -> AngularCentralGaussian:
+    geometric_mean = torch.linalg.det(scatter).clamp(min=0).pow(0.25)
+    identity = _eye(scatter)
+    dispersed = scatter + DISPERSION * geometric_mean[:, None, None] * identity
+    return AngularCentralGaussian(cholesky_or(dispersed, identity))
+
+
+def _eye(matrix: Tensor) -> Tensor:
+    return torch.eye(matrix.size(-1), dtype=matrix.dtype, device=matrix.device)

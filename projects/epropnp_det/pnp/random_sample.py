@@ -1,0 +1,195 @@
+"""Initial poses by random subsets of the points: "RSLM" (method.md section 1.6)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from .levenberg_marquardt import LMSolver
+from .monte_carlo_cost import sample_cost
+from .pose import Parametrization, Pose4DoF
+from .problem import Problem
+
+
+class InitialPose(NamedTuple):
+    """A starting pose per object.
+
+    Attributes:
+        pose: (..., dim).
+        cost: Robust cost over all points, (...).
+    """
+
+    pose: Tensor
+    cost: Tensor
+
+
+@dataclass(frozen=True)
+class RSLMSolver:
+    """Solves many small random subsets and keeps the pose that fits all points best.
+
+    Attributes:
+        num_points: Points per subset; all of them where an object has fewer.
+        num_proposals: Subsets per object.
+        num_iter: Solver iterations on each subset.
+        weighted_init: Whether the common starting position uses moments weighted by ``w2d``, so
+            that background points do not move it. The official code ignores the weights (W28).
+        reject_behind: Whether poses whose origin lies behind ``z_min`` lose against all others; the
+            official code lets them win (W28).
+    """
+
+    num_points: int = 16
+    num_proposals: int = 64
+    num_iter: int = 3
+    weighted_init: bool = True
+    reject_behind: bool = True
+
+    def __post_init__(self) -> None:
+        if self.num_points < 1 or self.num_proposals < 1:
+            raise ValueError(
+                'num_points and num_proposals must be positive, got '
+                f'{self.num_points} and {self.num_proposals}'
+            )
+
+    @torch.no_grad()
+    def solve(
+        self,
+        pose_type: Parametrization,
+        problem: Problem,
+        solver: LMSolver,
+        fast_mode: bool = False,
+        generator: torch.Generator | None = None,
+    ) -> InitialPose:
+        """Finds a starting pose for every object.
+
+        Args:
+            pose_type: Parametrisation of the poses.
+            problem: ``B`` objects.
+            solver: Runs on the subsets, for ``num_iter`` iterations.
+            fast_mode: See `LMSolver.solve`.
+            generator: Source of randomness.
+
+        Returns:
+            Poses (B, dim) and their cost over all points (B,).
+        """
+        num_objects, _, num_points = problem.x3d.shape
+        size = min(self.num_points, num_points)
+        indices = sample_subsets(problem.w2d, self.num_proposals, size, generator)
+        subsets = gather_points(problem, indices)  # B * num_proposals objects
+        position = initial_position(pose_type, problem, self.weighted_init)
+        shape = (num_objects, self.num_proposals)
+        rotation = pose_type.random_rotation(shape, position, generator)
+        start = torch.cat((position[:, None].expand(*shape, 3), rotation), dim=-1)
+        subset_solver = replace(solver, num_iter=self.num_iter)
+        solution = subset_solver.solve(pose_type, subsets, start.flatten(0, 1), fast_mode)
+        poses = solution.pose.view(*shape, -1)  # (B, P, dim)
+        cost = sample_cost(pose_type, problem, poses)  # (B, P)
+        rank = torch.where(torch.isfinite(cost), cost, torch.full_like(cost, math.inf))
+        if self.reject_behind:
+            behind = ~(poses[..., 2] > problem.z_min)
+            rank = torch.where(behind, torch.full_like(cost, math.inf), rank)
+        best = rank.argmin(1, keepdim=True)  # (B, 1)
+        pose = poses.gather(1, best[..., None].expand(-1, -1, poses.size(-1)))[:, 0]
+        return InitialPose(pose, cost.gather(1, best)[:, 0])
+
+
+def sample_subsets(
+    w2d: Tensor, num_subsets: int, size: int, generator: torch.Generator | None = None
+) -> Tensor:
+    """Draws point subsets without replacement, with probability proportional to the mean weight.
+
+    Points without weight are drawn only when the others run out, so an object whose weights are all
+    zero gets uniform subsets.
+
+    Args:
+        w2d: (B, 2, N).
+        num_subsets: Subsets per object.
+        size: Points per subset, at most ``N``.
+        generator: Source of randomness.
+
+    Returns:
+        Point indices, (B, num_subsets, size).
+    """
+    num_objects, _, num_points = w2d.shape
+    weight = w2d.mean(1)[:, None].clamp(min=torch.finfo(w2d.dtype).tiny)  # (B, 1, N)
+    unit = torch.rand(
+        num_objects,
+        num_subsets,
+        num_points,
+        dtype=w2d.dtype,
+        device=w2d.device,
+        generator=generator,
+    )
+    # exponential races: the `size` earliest arrivals at rates `weight` are such a subset
+    arrival = torch.log1p(-unit).neg_() / weight
+    return arrival.topk(size, dim=-1, largest=False, sorted=False).indices
+
+
+def gather_points(problem: Problem, indices: Tensor) -> Problem:
+    """The problems that keep only some points.
+
+    Args:
+        problem: ``B`` objects.
+        indices: (B, P, k).
+
+    Returns:
+        ``B * P`` objects with ``k`` points.
+    """
+    num_objects, num_subsets, size = indices.shape
+
+    def pick(tensor: Tensor) -> Tensor:
+        index = indices.reshape(num_objects, 1, -1).expand(-1, tensor.size(1), -1)
+        picked = tensor.gather(2, index).view(num_objects, -1, num_subsets, size)
+        return picked.transpose(1, 2).flatten(0, 1)  # (B P, coordinate, k)
+
+    def repeat(tensor: Tensor | None) -> Tensor | None:
+        return None if tensor is None else tensor.repeat_interleave(num_subsets, dim=0)
+
+    return Problem(
+        pick(problem.x3d),
+        pick(problem.x2d),
+        pick(problem.w2d),
+        problem.delta.repeat_interleave(num_subsets, dim=0),
+        problem.cam2img.repeat_interleave(num_subsets, dim=0),
+        repeat(problem.lower),
+        repeat(problem.upper),
+        problem.z_min,
+    )
+
+
+def initial_position(
+    pose_type: Parametrization, problem: Problem, weighted: bool = True, eps: float = 1e-6
+) -> Tensor:
+    """Position from the spread of the points in space and on the image plane, (B, 3).
+
+    In 4DoF the vertical extents are compared, which yaw does not change; where the object has none,
+    and in 6DoF, the overall extents.
+    """
+    num_points = problem.x3d.size(-1)
+    share = problem.w2d.mean(1, keepdim=True)
+    total = share.sum(-1, keepdim=True)
+    uniform = torch.full_like(share, 1 / num_points)
+    share = torch.where(total > 0, share / total, uniform) if weighted else uniform  # (B, 1, N)
+    # the unbiased factor of the variance; for weights, of as many points as they amount to
+    effective = 1 - share.square().sum(-1).clamp(max=1 - 1 / max(num_points, 2))
+
+    def moments(points: Tensor) -> tuple[Tensor, Tensor]:
+        mean = (points * share).sum(-1, keepdim=True)
+        variance = ((points - mean).square() * share).sum(-1) / effective
+        return mean[..., 0], variance
+
+    homogeneous = torch.cat((problem.x2d, torch.ones_like(problem.x2d[:, :1])), dim=1)
+    rays = torch.linalg.inv_ex(problem.cam2img).inverse @ homogeneous  # (B, 3, N)
+    rays = rays[:, :2] / rays[:, 2:].clamp(min=eps)
+    ray_mean, ray_variance = moments(rays)
+    _, variance = moments(problem.x3d[:, :3])
+    depth = math.sqrt(2 / 3) * variance.sum(-1).sqrt() / ray_variance.sum(-1).sqrt().clamp(min=eps)
+    if pose_type is Pose4DoF:
+        height = variance[:, 1].sqrt()
+        vertical = height / ray_variance[:, 1].sqrt().clamp(min=eps)
+        depth = torch.where(height > eps, vertical, depth)
+    direction = torch.cat((ray_mean, torch.ones_like(ray_mean[:, :1])), dim=1)
+    return direction * depth[:, None]

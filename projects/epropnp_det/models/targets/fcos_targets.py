@@ -66,9 +66,8 @@ def _level_candidates(
     """Looks at the few cells of one level around every centre instead of at all of its points."""
     half = radius * stride
     offset = stride // 2
-    width = (
-        int(2 * radius) + 2
-    )  # cells whose points can lie within the square, and one for rounding
+    # the open square spans 2 * radius cells; one more for its position, one for rounding
+    width = int(2 * radius) + 2
     first = torch.floor((centers - half - offset) / stride).nan_to_num(0.0, 0.0, 0.0)  # (G, 2)
     steps = torch.arange(width, device=centers.device)
     cells = first.clamp(-1e6, 1e6).long()[:, None] + steps[None, :, None]  # (G, k, 2)

@@ -21,7 +21,7 @@ _RENAMES = tuple(
     (re.compile(pattern), replacement)
     for pattern, replacement in (
         (r'(detector\..+)', r'\1'),
-        (r'loss_pose\.(?:0\.)?norm_factor', r'loss_pose.norm_factor'),
+        (r'loss_pose\.(?:0\.)?norm_factor', r'losses.loss_pose.norm_factor'),
         (r'convs\.(\d+)\.conv\.(weight)', HEAD + r'encoder.level_convs.\1.conv.\2'),
         (r'conv_upsampled\.(conv|gn)\.(weight|bias)', HEAD + r'encoder.fusion.\1.\2'),
         (r'k_proj\.(weight|bias)', HEAD + r'encoder.key_proj.\1'),
@@ -119,7 +119,7 @@ def rename_official_keys(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Returns:
         New mapping with the names of ``EProPnPHead``: ``detector.*``, ``correspondence.*`` and
-        ``loss_pose.norm_factor``. The tensors are the same objects.
+        ``losses.loss_pose.norm_factor``. The tensors are the same objects.
 
     Raises:
         ValueError: If a name is unknown or occurs in the spelling of two versions.

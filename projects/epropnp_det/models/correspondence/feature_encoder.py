@@ -19,8 +19,8 @@ __all__ = ['DenseFeatureEncoder']
 class DenseFeatureEncoder(BaseModule):
     """Fuses the first pyramid levels at the output stride and projects keys and values.
 
-    Coarser levels are stretched to the size of the finest, so pad images to a multiple of the coarsest
-    stride in use, as the stock ``Pad(size_divisor=32)`` does.
+    Coarser levels are stretched to the size of the finest, so pad images to a multiple of the
+    coarsest stride in use, as the stock ``Pad(size_divisor=32)`` does.
 
     Source: EPro-PnP, section 4.2 (deformable correspondence head); method.md 2.4.
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from environment import Environment, Step, compile_jobs
+from environment import OPS_TEST, Environment, Step, compile_jobs
 from find_python import SetupError
 from quiet_runner import QuietRunner, child_environ, clock, cure_for
 
@@ -121,6 +121,73 @@ class TestMake:
         fake.chmod(0o755)
         with pytest.raises(SetupError, match='(?s)is Python 3.13.0.*make clean-env'):
             environment.make()
+
+
+class Compiling(Environment):
+    """An environment whose commands are noted; the first `misfits` tests of mmcv fail."""
+
+    def __init__(self, root, misfits=0, **environ):
+        super().__init__(root, environ)
+        self.misfits = misfits
+        self.calls = []
+        self.run = self._record
+
+    def _record(self, command, environ=None):
+        self.calls.append((list(command), environ or {}))
+        if '-c' in command and OPS_TEST in command and self.misfits:
+            self.misfits -= 1
+            raise SetupError('undefined symbol')
+
+
+class TestMmcv:
+    def test_compiles_with_every_core_and_little_debugging(self, root):
+        environment = Compiling(root, FORCE_CUDA='0', MAX_JOBS='5', CFLAGS='-march=native')
+        environment._mmcv()
+        (command, environ), (test, _) = environment.calls
+        assert '--no-build-isolation' in command
+        assert '--no-deps' in command
+        assert '--no-cache-dir' not in command
+        assert environ['CFLAGS'] == '-g0 -O2 -march=native'
+        assert environ['MAX_JOBS'] == '5'
+        assert environ['CUDA_VISIBLE_DEVICES'] == ''
+        assert test[-1] == '0'
+
+    def test_compiles_afresh_when_the_cached_copy_does_not_fit(self, root):
+        environment = Compiling(root, misfits=1, FORCE_CUDA='0')
+        environment._mmcv()
+        again, _ = environment.calls[2]
+        assert {'--no-cache-dir', '--force-reinstall', '--no-binary'} <= set(again)
+        assert len(environment.calls) == 4
+
+    def test_gives_up_when_the_fresh_copy_does_not_fit_either(self, root):
+        with pytest.raises(SetupError, match='undefined symbol'):
+            Compiling(root, misfits=2, FORCE_CUDA='0')._mmcv()
+
+    def test_notes_that_cuda_was_compiled(self, root):
+        environment = Compiling(root, FORCE_CUDA='1')
+        environment._mmcv()
+        (_, environ), (test, _) = environment.calls
+        assert environ['FORCE_CUDA'] == '1'
+        assert 'CUDA_VISIBLE_DEVICES' not in environ
+        assert test[-1] == '1'
+        assert environment.pending() == []
+
+    @pytest.mark.parametrize(
+        ('answer', 'wanted', 'word'),
+        [
+            ('False|11.7|', False, ''),
+            ('True|11.7|11.8', True, 'with CUDA operators'),
+            ('True|11.7|13.0', False, 'for the CPU only'),
+            ('True|11.7|', False, 'nvcc missing'),
+        ],
+    )
+    def test_cuda_where_the_gpu_and_nvcc_fit(self, root, capsys, answer, wanted, word):
+        python = root / '.venv/bin/python'
+        python.unlink()
+        python.write_text(f'#!/bin/sh\necho noise\necho "{answer}"\n')
+        python.chmod(0o755)
+        assert Environment(root, {})._wants_cuda() is wanted
+        assert word in capsys.readouterr().out
 
 
 class TestQuietRunner:

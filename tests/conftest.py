@@ -42,3 +42,15 @@ def mini_val_json() -> Path:
 def golden_dir() -> Path:
     """Outputs of the official modules."""
     return _shared('data/golden')
+
+
+@pytest.fixture(scope='session')
+def synthetic_root(tmp_path_factory) -> Path:
+    """A synthetic nuScenes: scene-0061 (train) and scene-0103 (val), 3 keyframes each, 400 x 225.
+
+    Shared by all tests: read only. mmdet3d's converter wants it to lie at `data/nuscenes`.
+    """
+    from epropnp_det.synthetic import Spec, make_dataset
+
+    root = tmp_path_factory.mktemp('synthetic') / 'data' / 'nuscenes'
+    return make_dataset(root, Spec(scenes=2, frames=3), progress=False)

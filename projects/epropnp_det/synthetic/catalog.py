@@ -84,18 +84,18 @@ def sample_size(name: str, attribute: str, rng: np.random.Generator) -> np.ndarr
     return np.array([length, width, height])
 
 
-def make_shape(name: str, attribute: str, rng: np.random.Generator) -> Shape:
-    """Draw size, colours and variant of an object.
+def make_shape(name: str, attribute: str, size: np.ndarray, rng: np.random.Generator) -> Shape:
+    """Draw colours and variant of an object.
 
     Args:
         name: detection class.
         attribute: nuScenes attribute, or an empty string.
+        size: `(3,)` length, width, height in metres.
         rng: source of randomness.
 
     Returns:
         A shape whose mesh fills its box.
     """
-    size = sample_size(name, attribute, rng)
     if name == 'pedestrian':
         mesh = models_small.pedestrian(*size, rng, pose=attribute.split('.')[1])
     elif name in CYCLES:

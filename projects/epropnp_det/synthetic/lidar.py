@@ -17,22 +17,32 @@ MAX_RANGE = 80.0  # metres
 _INSET = 0.985
 
 
-@njit(cache=True)
-def _intersect(d, corner, edge1, edge2):
+@njit(cache=True, error_model='numpy')
+def _cross(a, b):
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+
+
+@njit(cache=True, error_model='numpy')
+def _dot(a, b):
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@njit(cache=True, error_model='numpy')
+def _intersect(ray, corner, edge1, edge2):
     """Distance along a unit ray from the origin to a triangle, or -1 (Moeller-Trumbore)."""
-    h = np.cross(d, edge2)
-    det = edge1[0] * h[0] + edge1[1] * h[1] + edge1[2] * h[2]
+    h = _cross(ray, edge2)
+    det = _dot(edge1, h)
     if abs(det) < 1e-12:
         return -1.0
-    u = -(corner[0] * h[0] + corner[1] * h[1] + corner[2] * h[2]) / det
-    q = np.cross(-corner, edge1)
-    v = (d[0] * q[0] + d[1] * q[1] + d[2] * q[2]) / det
+    u = -_dot(corner, h) / det
+    q = _cross(edge1, corner)
+    v = _dot(ray, q) / det
     if u < 0 or v < 0 or u + v > 1:
         return -1.0
-    return (edge2[0] * q[0] + edge2[1] * q[1] + edge2[2] * q[2]) / det
+    return _dot(edge2, q) / det
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _nearest(directions, triangles, origin, distances, hits):
     """Intersect a grid of rays with triangles that face the origin.
 
@@ -51,8 +61,7 @@ def _nearest(directions, triangles, origin, distances, hits):
             for a in range(3):
                 p[k, a] = triangles[t, k, a] - origin[a]
         edge1[:], edge2[:] = p[1] - p[0], p[2] - p[0]
-        normal = np.cross(edge1, edge2)
-        if normal[0] * p[0, 0] + normal[1] * p[0, 1] + normal[2] * p[0, 2] >= 0:
+        if _dot(_cross(edge1, edge2), p[0]) >= 0:
             continue
         first = np.arctan2(p[0, 1], p[0, 0])
         low, high, near = 0.0, 0.0, 1e9
@@ -124,24 +133,26 @@ def scan(soup: Soup, ego: Pose, rng: np.random.Generator) -> np.ndarray:
     return np.column_stack([points, np.floor(albedo * 120), rings]).astype(np.float32)
 
 
+@njit(cache=True, error_model='numpy')
 def count_points(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
     """Count the points inside upright boxes.
 
     Args:
-        points: `(N, 3)`, metres.
+        points: `(N, 3)` float64, metres.
         boxes: `(n, 7)` centre x, y, z, length, width, height, yaw, in the same frame.
 
     Returns:
         `(n,)` int64.
     """
     counts = np.zeros(len(boxes), np.int64)
-    for index, (x, y, z, length, width, height, yaw) in enumerate(boxes):
-        delta = points - np.array([x, y, z])
-        delta = delta[np.abs(delta[:, :2]).max(1) < 0.71 * (length + width)]
-        along = np.cos(yaw) * delta[:, 0] + np.sin(yaw) * delta[:, 1]
-        across = np.cos(yaw) * delta[:, 1] - np.sin(yaw) * delta[:, 0]
-        inside = (np.abs(along) <= length / 2) & (np.abs(across) <= width / 2)
-        counts[index] = (inside & (np.abs(delta[:, 2]) <= height / 2)).sum()
+    for k in range(len(boxes)):
+        c, s = np.cos(boxes[k, 6]), np.sin(boxes[k, 6])
+        for i in range(len(points)):
+            dx, dy = points[i, 0] - boxes[k, 0], points[i, 1] - boxes[k, 1]
+            inside = abs(c * dx + s * dy) <= boxes[k, 3] / 2
+            inside &= abs(c * dy - s * dx) <= boxes[k, 4] / 2
+            inside &= abs(points[i, 2] - boxes[k, 2]) <= boxes[k, 5] / 2
+            counts[k] += inside
     return counts
 
 

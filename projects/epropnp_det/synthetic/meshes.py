@@ -35,13 +35,21 @@ class Mesh(NamedTuple):
     materials: np.ndarray
 
 
+def _cross(triangles: np.ndarray) -> np.ndarray:
+    """Right-hand normals `(T, 3)`, not normalised; numpy's cross is slow on small arrays."""
+    a, b = triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0]
+    (ax, ay, az), (bx, by, bz) = a.T, b.T
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], 1)
+
+
 def convex(
     points: np.ndarray, faces: np.ndarray, color: Sequence[float], material: int = PAINT
 ) -> Mesh:
     """A convex solid from corners `(n, 3)` and triangles `(T, 3)`; faces are turned outward."""
-    triangles = np.asarray(points, np.float64)[faces]  # (T, 3, 3)
-    normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-    outward = ((triangles.mean(1) - np.mean(points, 0)) * normals).sum(1) >= 0
+    points = np.asarray(points, np.float64)
+    inside = points.mean(0)
+    triangles = points[faces]  # (T, 3, 3)
+    outward = ((triangles[:, 0] - inside) * _cross(triangles)).sum(1) >= 0
     triangles = np.where(outward[:, None, None], triangles, triangles[:, ::-1])
     count = len(triangles)
     return Mesh(
@@ -202,5 +210,5 @@ def fit(mesh: Mesh, size: Sequence[float]) -> Mesh:
 
 def face_normals(triangles: np.ndarray) -> np.ndarray:
     """Unit normals `(T, 3)` of triangles `(T, 3, 3)`."""
-    normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-    return normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
+    normals = _cross(triangles)
+    return normals / np.maximum(np.sqrt((normals**2).sum(1, keepdims=True)), 1e-12)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from .catalog import CYCLES, make_shape
+from .catalog import CYCLES, make_shape, sample_size
 from .world import (
     EGO_CENTER,
     EGO_SIZE,
@@ -52,17 +54,37 @@ class Population:
         self.end_x = REACH + ego_speed * self.times[-1]
         self.actors: list[Actor] = []
         ego = np.stack([ego_speed * self.times + EGO_CENTER, np.full(len(self.times), ego_y)], 1)
-        size = np.full(len(self.times), EGO_SIZE[0] + 3.0), np.full(len(self.times), EGO_SIZE[1])
-        self._tracks = [box_corners(ego, np.zeros(len(self.times)), *size)]  # each (T, 4, 2)
+        self._centers, self._radii, self._tracks = [], [], []
+        self._keep(ego, 0.0, EGO_SIZE)
+
+    def _track(self, centers: np.ndarray, yaw: float, size: Sequence[float]) -> np.ndarray:
+        """Rectangles `(T, 4, 2)` that a box covers over time."""
+        full = [np.full(len(centers), value) for value in (yaw, *size)]
+        return box_corners(centers, *full)
+
+    def _keep(self, centers: np.ndarray, yaw: float, size: Sequence[float]) -> None:
+        self._centers.append(centers)
+        self._radii.append(np.hypot(*size) / 2)
+        self._tracks.append(self._track(centers, yaw, size))
+
+    def _touches(self, centers: np.ndarray, yaw: float, size: Sequence[float]) -> bool:
+        """Whether a box on a track `(T, 2)` ever shares ground with one that is there."""
+        gaps = np.stack(self._centers) - centers  # (n, T, 2)
+        reach = np.array(self._radii) + np.hypot(*size) / 2
+        near = ((gaps**2).sum(-1) < reach[:, None] ** 2).any(1)
+        if not near.any():
+            return False
+        others = np.stack([self._tracks[k] for k in np.flatnonzero(near)])
+        return bool(rectangles_overlap(others, self._track(centers, yaw, size)[None]).any())
 
     def add(
         self,
         name: str,
         attribute: str,
-        xy: tuple[float, float],
+        xy: Sequence[float],
         yaw: float,
         speed: float = 0.0,
-        shape=None,
+        size: np.ndarray | None = None,
     ) -> Actor | None:
         """Place an actor unless it would touch another.
 
@@ -72,32 +94,23 @@ class Population:
             xy: centre at time 0, metres.
             yaw: heading, radians.
             speed: metres per second.
-            shape: its shape; drawn when None.
+            size: `(3,)` length, width, height in metres; drawn when None.
 
         Returns:
             The actor, or None where there was no room.
         """
-        shape = shape or make_shape(name, attribute, self.rng)
-        actor = Actor(name, attribute, shape, np.asarray(xy, float), float(yaw), float(speed))
-        centers = actor.start + self.times[:, None] * actor.velocity  # (T, 2)
-        length, width, _ = shape.size + 2 * _MARGIN
-        if name == 'barrier':  # a row of them stands end to end
-            length, width = length, width - 1.9 * _MARGIN
-        count = len(self.times)
-        track = box_corners(
-            centers, np.full(count, yaw), np.full(count, length), np.full(count, width)
-        )
-        others = np.stack(self._tracks)  # (n, T, 4, 2)
-        near = np.abs(others.mean(2) - track.mean(1)).max(-1).min(1) < 16.0
-        if near.any() and rectangles_overlap(others[near], track[None]).any():
+        if size is None:
+            size = sample_size(name, attribute, self.rng)
+        start = np.asarray(xy, float)
+        heading = np.array([np.cos(yaw), np.sin(yaw)])
+        centers = start + speed * self.times[:, None] * heading  # (T, 2)
+        # Barriers stand end to end.
+        margin = (_MARGIN, 0.02) if name == 'barrier' else (_MARGIN, _MARGIN)
+        if self._touches(centers, yaw, size[:2] + 2 * np.array(margin)):
             return None
-        inner = box_corners(
-            centers,
-            np.full(count, yaw),
-            np.full(count, shape.size[0]),
-            np.full(count, shape.size[1]),
-        )
-        self._tracks.append(inner)
+        shape = make_shape(name, attribute, size, self.rng)
+        actor = Actor(name, attribute, shape, start, float(yaw), float(speed))
+        self._keep(centers, yaw, size[:2])
         self.actors.append(actor)
         return actor
 
@@ -166,10 +179,10 @@ def _drive(pop: Population, x: float, y: float, yaw: float, speed: float) -> flo
         return 3.0
     used = actor.shape.size[0]
     if name == 'truck' and pop.rng.random() < 0.5:
-        shape = make_shape('trailer', attribute, pop.rng)
-        gap = (used + shape.size[0]) / 2 + 0.8
-        pop.add('trailer', attribute, np.array([x, y]) - gap * forward, yaw, speed, shape)
-        used += shape.size[0] + 1
+        size = sample_size('trailer', attribute, pop.rng)
+        gap = (used + size[0]) / 2 + 0.8
+        pop.add('trailer', attribute, np.array([x, y]) - gap * forward, yaw, speed, size)
+        used += size[0] + 1
     return used
 
 

@@ -48,7 +48,7 @@ class Buffers(NamedTuple):
     covered: np.ndarray
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _to_camera(points, rotation, origin, out):
     for k in range(3):
         dx = points[k, 0] - origin[0]
@@ -58,7 +58,7 @@ def _to_camera(points, rotation, origin, out):
             out[k, a] = rotation[a, 0] * dx + rotation[a, 1] * dy + rotation[a, 2] * dz
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _clip_near(polygon, out):
     """Clip a triangle at the near plane; returns the number of corners left (0, 3 or 4)."""
     count = 0
@@ -75,14 +75,14 @@ def _clip_near(polygon, out):
     return count
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _bounds(a, b, c, size):
     low = max(int(np.ceil(min(a, min(b, c)) - 0.5)), 0)
     high = min(int(np.floor(max(a, max(b, c)) - 0.5)), size - 1)
     return low, high
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def _fill(corners, index, owner, inv_depth, triangle, stamp, covered):
     """Rasterise one projected triangle; corners `(3, 3)` hold u, v, 1/z."""
     height, width = inv_depth.shape
@@ -93,12 +93,14 @@ def _fill(corners, index, owner, inv_depth, triangle, stamp, covered):
     first_row, last_row = _bounds(v0, v1, v2, height)
     first_col, last_col = _bounds(u0, u1, u2, width)
     inv_area = 1.0 / area
+    step1, step2 = (v2 - v0) * inv_area, (v0 - v1) * inv_area  # change per column
     for row in range(first_row, last_row + 1):
-        y = row + 0.5
+        y = row + 0.5 - v0
+        base1 = (u0 - u2) * y * inv_area
+        base2 = (u1 - u0) * y * inv_area
         for col in range(first_col, last_col + 1):
-            x = col + 0.5
-            w1 = ((x - u0) * (v2 - v0) - (u2 - u0) * (y - v0)) * inv_area
-            w2 = ((u1 - u0) * (y - v0) - (x - u0) * (v1 - v0)) * inv_area
+            x = col + 0.5 - u0
+            w1, w2 = base1 + x * step1, base2 + x * step2
             w0 = 1.0 - w1 - w2
             if w0 < 0.0 or w1 < 0.0 or w2 < 0.0:
                 continue
@@ -111,7 +113,7 @@ def _fill(corners, index, owner, inv_depth, triangle, stamp, covered):
                 triangle[row, col] = index
 
 
-@njit(cache=True)
+@njit(cache=True, error_model='numpy')
 def rasterize(triangles, normals, owners, view, inv_depth, triangle, covered):
     """Draw triangles into the buffers, front faces only.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from .cameras import make_rig
+from .degenerate import breaks_converter
 from .population import Population, populate
 from .scenery import make_scenery
 from .world import KEYFRAME_INTERVAL, LANE, REACH, Light, Pose, Street, World
@@ -75,7 +76,7 @@ def make_world(name: str, num_frames: int, scale: float, rng: np.random.Generato
     map_size = travel + 4 * REACH
     # The middle of the drive comes to lie in the middle of the map.
     middle = travel / 2 * np.array([np.cos(yaw), np.sin(yaw)])
-    return World(
+    world = World(
         name=name,
         street=street,
         light=light,
@@ -87,3 +88,6 @@ def make_world(name: str, num_frames: int, scale: float, rng: np.random.Generato
         to_global=Pose(np.full(2, map_size / 2) - middle, float(yaw)),
         map_size=float(map_size),
     )
+    poses = [world.ego_pose(frame) for frame in range(num_frames)]
+    safe = tuple(a for a in world.actors if not breaks_converter(a, rig, poses))
+    return world._replace(actors=safe)

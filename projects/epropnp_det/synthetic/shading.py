@@ -16,7 +16,7 @@ from .world import LANE
 _HAZE_RANGE = 260.0  # metres until 63 % of an object's colour is lost
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True, error_model='numpy')
 def _hash(i, j, seed):
     """A number in 0..1 that looks random but belongs to a lattice cell."""
     h = np.uint32(i * 374761393 + j * 668265263 + seed * 974634777)
@@ -25,7 +25,7 @@ def _hash(i, j, seed):
     return h / 4294967295.0
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True, error_model='numpy')
 def _noise(x, y, seed):
     """Smooth value noise in 0..1 with unit cells."""
     i, j = int(np.floor(x)), int(np.floor(y))
@@ -36,7 +36,7 @@ def _noise(x, y, seed):
     return low * (1 - v) + high * v
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True, error_model='numpy')
 def _marking(x, y, street):
     """Whether paint covers the road at a point: 0 none, 1 white, 2 yellow."""
     ay, road = abs(y), street.lanes * LANE
@@ -59,7 +59,7 @@ def _marking(x, y, street):
     return 0
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True, error_model='numpy')
 def _ground(x, y, distance, street, out):
     """Albedo of the ground at a point."""
     detail = 1.0 / (1.0 + distance / 9.0)
@@ -97,7 +97,7 @@ def _ground(x, y, distance, street, out):
         out[0], out[1], out[2] = base * 1.05, base, base * 0.9
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True, error_model='numpy')
 def _sky(dx, dy, dz, light, out):
     """Colour of the sky in a direction (unit vector)."""
     up = max(dz, 0.0)
@@ -117,7 +117,7 @@ def _sky(dx, dy, dz, light, out):
         out[c] += glow + (white - out[c]) * cover * 0.85
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True, error_model='numpy')
 def _texture(material, px, py, pz, normal, distance, out):
     """Modulate a lit surface colour in place by its material."""
     if material == FACADE and abs(normal[2]) < 0.5:
@@ -137,7 +137,7 @@ def _texture(material, px, py, pz, normal, distance, out):
         out *= 0.45 + 0.75 * leaf + 0.45 * (fine - 0.5) / (1 + distance / 25)
 
 
-@njit(cache=True)
+@njit(cache=True, fastmath=True, error_model='numpy')
 def shade(inv_depth, triangle, shadow, lit, normals, materials, view, street, light, image):
     """Colour every pixel.
 

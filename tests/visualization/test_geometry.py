@@ -3,10 +3,11 @@ import json
 import numpy as np
 import pytest
 import torch
-from epropnp_det.visualization import geometry
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from mmdet3d.core.bbox import CameraInstance3DBoxes
+
+from epropnp_det.visualization import geometry
 
 CAM2IMG = np.array([[1266.4, 0.0, 816.3], [0.0, 1266.4, 491.5], [0.0, 0.0, 1.0]])
 

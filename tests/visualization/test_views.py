@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from epropnp_det.visualization import (
     GROUND_TRUTH_COLOR,
     CameraView,
@@ -31,7 +32,7 @@ def changed(picture, reference):
 def view(boxes, truth=None, name='CAM_FRONT', cam2ego=CAM2EGO):
     boxes = np.reshape(boxes, (-1, 7))
     found = Objects(boxes, np.zeros(len(boxes), int), np.full(len(boxes), 0.5))
-    return CameraView(blank(), CAM2IMG, cam2ego, found, truth, name)
+    return CameraView(blank(), CAM2IMG, found, cam2ego, truth, name)
 
 
 def test_box_is_drawn_where_it_projects():

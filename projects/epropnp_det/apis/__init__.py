@@ -1,9 +1,10 @@
 """Train, test and infer, on CPU and GPU; importing this registers the runner hooks."""
 
+from .config import load_config, with_data_root
 from .device import CpuDataParallel, select_device
 from .frames import Frame, read_frames
 from .hooks import DistMono3DEvalHook, Mono3DEvalHook, NanSafeOptimizerHook
-from .inference import infer_images, init_detector, load_config, load_weights, predict_dataset
+from .inference import infer_images, init_detector, load_weights, predict_dataset
 from .intrinsics import check_intrinsics, intrinsics_from_focal, intrinsics_of, read_intrinsics
 from .matching import Report, counted, match, report
 from .pictures import save_pictures
@@ -35,4 +36,5 @@ __all__ = [
     'to_objects',
     'to_records',
     'train_detector',
+    'with_data_root',
 ]

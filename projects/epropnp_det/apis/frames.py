@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from pyquaternion import Quaternion
 
-from ..visualization import Objects
+from ..visualization import LEVEL_CAMERA, Objects
 
 
 class Frame(NamedTuple):
@@ -109,12 +109,11 @@ def _frame(
 
 
 def _cam2ego(image: dict) -> np.ndarray:
+    if 'cam2ego_rotation' not in image:
+        return LEVEL_CAMERA.copy()
     matrix = np.eye(4)
-    if 'cam2ego_rotation' in image:
-        matrix[:3, :3] = Quaternion(image['cam2ego_rotation']).rotation_matrix
-        matrix[:3, 3] = image['cam2ego_translation']
-    else:  # a camera of one's own, level and looking ahead
-        matrix[:3, :3] = [[0, 0, 1], [-1, 0, 0], [0, -1, 0]]
+    matrix[:3, :3] = Quaternion(image['cam2ego_rotation']).rotation_matrix
+    matrix[:3, 3] = image['cam2ego_translation']
     return matrix
 
 

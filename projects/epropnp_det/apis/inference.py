@@ -21,23 +21,8 @@ from mmdet3d.models import build_model
 from torch import nn
 from torch.utils.data import DataLoader
 
+from .config import load_config
 from .device import select_device
-
-
-def load_config(config: str | Path | Config, options: dict | None = None) -> Config:
-    """Reads a config file, or copies a config, and merges options into it.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-    """
-    if not isinstance(config, Config):
-        if not Path(config).is_file():
-            raise FileNotFoundError(f'no config {config}; those at hand are in configs/')
-        config = Config.fromfile(str(config))
-    config = copy.deepcopy(config)
-    if options:
-        config.merge_from_dict(options)
-    return config
 
 
 def init_detector(

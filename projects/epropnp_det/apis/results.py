@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..datasets.submission import ATTRIBUTES
 from ..models.box_conversion import boxes3d_from_instance, velocities_from_instance
 from ..visualization import Objects
 
@@ -16,19 +17,6 @@ CONVENTIONS = {
     'yaw': 'radians about +y; 0 looks along +x, -pi/2 away from the camera',
     'velocity': 'x and z in m/s',
 }
-
-# Index order of the stock mono3d format (method.md 4.6).
-NUSCENES_ATTRIBUTES = (
-    'cycle.with_rider',
-    'cycle.without_rider',
-    'pedestrian.moving',
-    'pedestrian.standing',
-    'pedestrian.sitting_lying_down',
-    'vehicle.moving',
-    'vehicle.parked',
-    'vehicle.stopped',
-    '',
-)
 
 
 def to_objects(result: dict, score_thr: float = 0.0) -> Objects:
@@ -86,4 +74,4 @@ def _rounded(values: np.ndarray) -> list[float]:
 
 
 def _attribute(index: int) -> str:
-    return NUSCENES_ATTRIBUTES[index] if 0 <= index < len(NUSCENES_ATTRIBUTES) else str(index)
+    return ATTRIBUTES[index] if 0 <= index < len(ATTRIBUTES) else str(index)

@@ -8,10 +8,11 @@ from .camera_view import draw_boxes_3d
 from .geometry import box_corners, project, project_boxes_2d, project_segments
 from .palette import GROUND_TRUTH_COLOR, class_color
 from .panel import NUSCENES_LAYOUT, draw_panel, draw_side_by_side
-from .values import CameraView, Objects
+from .values import LEVEL_CAMERA, CameraView, Objects
 
 __all__ = [
     'GROUND_TRUTH_COLOR',
+    'LEVEL_CAMERA',
     'NUSCENES_LAYOUT',
     'CameraView',
     'Objects',

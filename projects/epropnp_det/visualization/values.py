@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+LEVEL_CAMERA = np.array([[0.0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 0], [0, 0, 0, 1]])
+"""Camera -> ego frame of a level camera that looks ahead."""
+
 
 class Objects(NamedTuple):
     """Detections or ground truth of one image.
@@ -36,15 +39,16 @@ class CameraView(NamedTuple):
     Attributes:
         image: BGR uint8, (H, W, 3).
         cam2img: Intrinsics, (3, 3).
-        cam2ego: Camera -> ego frame (x forward, y left, z up), rigid, (4, 4).
         objects: Detections.
+        cam2ego: Camera -> ego frame (x forward, y left, z up), rigid, (4, 4); by default level, at
+            the origin and looking ahead.
         ground_truth: Annotated objects, or None.
         name: For example ``CAM_FRONT``.
     """
 
     image: np.ndarray
     cam2img: np.ndarray
-    cam2ego: np.ndarray
     objects: Objects
+    cam2ego: np.ndarray = LEVEL_CAMERA
     ground_truth: Objects | None = None
     name: str = ''

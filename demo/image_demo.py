@@ -1,0 +1,179 @@
+"""Detect objects in images of any calibrated camera; write pictures and a json of the detections.
+
+Example:
+    python demo/image_demo.py CONFIG CHECKPOINT my_images/ --intrinsics K.csv --out work_dirs/mine
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import mmcv
+import numpy as np
+
+from epropnp_det.apis import (
+    infer_images,
+    init_detector,
+    intrinsics_from_focal,
+    intrinsics_of,
+    read_intrinsics,
+    to_objects,
+    to_records,
+)
+from epropnp_det.apis.pictures import write_image
+from epropnp_det.apis.results import CONVENTIONS
+from epropnp_det.visualization import CameraView, draw_side_by_side
+
+IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line, checked as far as it can be without reading files."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file')
+    parser.add_argument('images', nargs='+', help='image files, or folders of images')
+    camera = parser.add_mutually_exclusive_group(required=True)
+    camera.add_argument(
+        '--intrinsics',
+        help='K in pixels of the images: a csv file of three rows, a json matrix, a json object '
+        'from image name to matrix, or a mono3d annotation file',
+    )
+    camera.add_argument('--focal', type=float, help='focal length in pixels, if that is all')
+    parser.add_argument(
+        '--center', type=float, nargs=2, metavar=('CX', 'CY'), help='with --focal; default: middle'
+    )
+    parser.add_argument('--out', default='work_dirs/image_demo', help='folder for the output')
+    parser.add_argument('--score-thr', type=float, default=0.3)
+    parser.add_argument('--range', type=float, default=60.0, help="metres in the bird's-eye view")
+    parser.add_argument('--batch-size', type=int, default=1)
+    parser.add_argument('--device', help='cpu, cuda, cuda:1; by default the GPU if there is one')
+    args = parser.parse_args(arguments)
+    if args.center is not None and args.focal is None:
+        parser.error('--center goes with --focal; --intrinsics has the centre already')
+    if args.batch_size < 1:
+        parser.error('--batch-size must be at least 1')
+    return args
+
+
+def find_images(sources: Sequence[str], out: Path) -> list[Path]:
+    """The image files that are named, and those in the folders that are named, sorted.
+
+    Pictures of an earlier run, which lie in ``out``, are not taken for input.
+
+    Raises:
+        FileNotFoundError: If a source does not exist, or a folder holds no image.
+    """
+    found: list[Path] = []
+    for source in map(Path, sources):
+        if source.is_file():
+            found.append(source)
+            continue
+        if not source.is_dir():
+            raise FileNotFoundError(f'no file or folder {source}')
+        inside = sorted(p for p in source.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
+        inside = [path for path in inside if out.resolve() not in path.resolve().parents]
+        if not inside:
+            raise FileNotFoundError(f'no image in {source} (of {", ".join(IMAGE_SUFFIXES)})')
+        found += inside
+    return list(dict.fromkeys(found))
+
+
+def picture_paths(images: Sequence[Path], out: Path) -> list[Path]:
+    """Where the picture of each image goes: ``out/<stem>.png``, longer where stems repeat.
+
+    Raises:
+        ValueError: If a picture would overwrite one of the images.
+    """
+    stems = [path.stem for path in images]
+    names = [
+        path.stem if stems.count(path.stem) == 1 else '_'.join(path.parts[-2:]).replace('.', '_')
+        for path in images
+    ]
+    unique = [
+        name if names.count(name) == 1 else f'{index:05d}_{name}'
+        for index, name in enumerate(names)
+    ]
+    targets = [out / f'{name}.png' for name in unique]
+    inputs = {path.resolve() for path in images}
+    for target in targets:
+        if target.resolve() in inputs:
+            raise ValueError(f'{target} is one of the images; choose another folder with --out')
+    return targets
+
+
+def cameras_of(args: argparse.Namespace, images: Sequence[Path]) -> list[np.ndarray]:
+    """Checked intrinsics of each image.
+
+    Raises:
+        ValueError: If an image cannot be read, or its intrinsics make no sense.
+    """
+    known = None if args.intrinsics is None else read_intrinsics(args.intrinsics)
+    cameras = []
+    for path in images:
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None:
+            raise ValueError(f'{path} is not an image that OpenCV can read')
+        size = image.shape[1::-1]
+        if known is None:
+            cameras.append(intrinsics_from_focal(args.focal, size, args.center))
+        else:
+            cameras.append(intrinsics_of(str(path), known, size))
+    return cameras
+
+
+def run(args: argparse.Namespace) -> int:
+    """Detects, draws, writes; returns the number of objects."""
+    out = Path(args.out)
+    images = find_images(args.images, out)
+    targets = picture_paths(images, out)
+    cameras = cameras_of(args, images)
+    model = init_detector(args.config, args.checkpoint, args.device)
+    out.mkdir(parents=True, exist_ok=True)
+    bar = mmcv.ProgressBar(len(images), file=sys.stdout)
+    records = []
+    for start in range(0, len(images), args.batch_size):
+        batch = slice(start, start + args.batch_size)
+        results = infer_images(model, images[batch], np.stack(cameras[batch]), args.batch_size)
+        inputs = zip(images[batch], cameras[batch], targets[batch], results)
+        for path, cam2img, target, result in inputs:
+            shown = to_objects(result, args.score_thr)
+            view = CameraView(cv2.imread(str(path)), cam2img, objects=shown)
+            write_image(target, draw_side_by_side(view, model.CLASSES, args.range))
+            found = to_records(result, model.CLASSES, args.score_thr)
+            records.append(
+                {
+                    'image': str(path),
+                    'picture': str(target),
+                    'cam2img': cam2img.tolist(),
+                    'detections': found,
+                }
+            )
+            bar.update()
+    print()
+    content = {'conventions': CONVENTIONS, 'score_thr': args.score_thr, 'images': records}
+    (out / 'detections.json').write_text(json.dumps(content, indent=1) + '\n')
+    return sum(len(record['detections']) for record in records)
+
+
+def main() -> None:
+    """Run, and turn bad input into one line instead of a traceback."""
+    args = parse_args()
+    try:
+        count = run(args)
+    except (FileNotFoundError, ValueError, KeyError) as error:
+        sys.exit(f'error: {error.args[0] if isinstance(error, KeyError) else error}')
+    print(
+        f'{count} objects with score >= {args.score_thr}: pictures, detections.json in {args.out}'
+    )
+
+
+if __name__ == '__main__':
+    main()

@@ -1,0 +1,97 @@
+"""Overfit the small network to one real nuScenes keyframe (six images) and report what it finds.
+
+Shows that the whole road works on real images on a CPU; it says nothing about generalisation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mmcv import DictAction
+
+from epropnp_det.apis import load_config, with_data_root
+from epropnp_det.apis.steps import Step, StepChain, StepFailed, python
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIG = ROOT / 'configs' / 'epropnp_det' / 'epropnp_det_r18_keyframe_cpu.py'
+DATA = ROOT.parent / 'shared' / 'data' / 'nuscenes_keyframe'
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--config', default=str(CONFIG))
+    parser.add_argument('--data-root', default=str(DATA), help='folder of the json and samples/')
+    parser.add_argument('--work-dir', default='work_dirs/keyframe', help='where everything goes')
+    parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--iters', type=int, help='training iterations of the config')
+    parser.add_argument('--device', help='cpu, cuda; by default the GPU where there is one')
+    parser.add_argument('--score-thr', type=float, default=0.2, help='of the pictures')
+    parser.add_argument('--fresh', action='store_true', help='redo every step')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes to the config')
+    return parser.parse_args(arguments)
+
+
+def prepare(args: argparse.Namespace) -> Path:
+    """Writes the config with its data at ``--data-root`` and returns its path.
+
+    Raises:
+        FileNotFoundError: If the data is not there.
+    """
+    options = dict(args.cfg_options or {})
+    cfg = with_data_root(load_config(args.config), Path(args.data_root).resolve())
+    if args.iters is not None:
+        by_iteration = cfg.runner.type == 'IterBasedRunner'
+        options['runner.max_iters' if by_iteration else 'runner.max_epochs'] = args.iters
+    cfg.merge_from_dict(options)
+    if not Path(cfg.data.test.ann_file).is_file():
+        raise FileNotFoundError(
+            f'no {cfg.data.test.ann_file}; pass --data-root DIR with the keyframe (its json and '
+            'samples/). It is nuScenes data and so not part of the repository.'
+        )
+    path = Path(args.work_dir) / 'config.py'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cfg.dump(str(path))
+    return path
+
+
+def plan(args: argparse.Namespace, config: Path) -> list[Step]:
+    """Train, detect and draw, report. Estimates were measured on two cores."""
+    work, tools = Path(args.work_dir), ROOT / 'tools'
+    common = ['--seed', args.seed, *(['--device', args.device] if args.device else [])]
+    results, numbers = work / 'results.pkl', work / 'report.json'
+    train = python(
+        tools / 'train.py', config, '--work-dir', work / 'train', '--no-validate',
+        '--auto-resume', *common,
+    )  # fmt: skip
+    test = python(
+        tools / 'test.py', config, work / 'train' / 'latest.pth', '--out', results,
+        '--show-dir', work / 'vis', '--show-score-thr', args.score_thr, *common,
+    )  # fmt: skip
+    judge = python(tools / 'report_keyframe.py', config, results, '--out', numbers)
+    return [
+        Step('train', 'Train on the six images', train, 1200, work / 'train'),
+        Step('test', 'Detect and draw', test, 30, results),
+        Step('report', 'Report', judge, 10, numbers),
+    ]
+
+
+def main() -> None:
+    """Run what is not done yet; the report is printed each time."""
+    args = parse_args()
+    try:
+        steps = plan(args, prepare(args))
+        chain = StepChain(Path(args.work_dir) / 'steps.json', args.fresh)
+        seconds = chain.run(steps)
+    except (StepFailed, FileNotFoundError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    print(f'training took {seconds["train"]:.0f} s; pictures in {args.work_dir}/vis')
+
+
+if __name__ == '__main__':
+    main()

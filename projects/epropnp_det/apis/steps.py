@@ -1,0 +1,130 @@
+"""Runs a chain of commands that can be interrupted, and remembers which are done."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Step(NamedTuple):
+    """One command of a chain.
+
+    Attributes:
+        name: Short name, also the key in the state file.
+        title: What it does, for people.
+        command: Program and arguments.
+        estimate: Seconds that it takes on two cores.
+        output: File or folder that it writes; removed before a run with another command, but only
+            if the chain wrote it.
+    """
+
+    name: str
+    title: str
+    command: tuple[str, ...]
+    estimate: float
+    output: Path
+
+
+class StepFailed(RuntimeError):
+    """A command of the chain ended with an error."""
+
+
+class StepChain:
+    """Runs steps in order; a step that is done is skipped unless an earlier one ran again.
+
+    Args:
+        state_file: Where it is remembered what was done, with times.
+        fresh: Do everything again.
+    """
+
+    def __init__(self, state_file: Path, fresh: bool = False) -> None:
+        self.state_file = state_file
+        self._state = self._read()
+        self._fresh = fresh
+
+    def run(self, steps: Sequence[Step]) -> dict[str, float]:
+        """Runs what is not done yet.
+
+        Args:
+            steps: The chain.
+
+        Returns:
+            Seconds that each step took, now or when it ran.
+
+        Raises:
+            StepFailed: If a command ends with an error; run again to go on from there.
+        """
+        begin, dirty = time.time(), self._fresh
+        for number, step in enumerate(steps, start=1):
+            left = sum(later.estimate for later in steps[number - 1 :])
+            head = f'[{number}/{len(steps)}] {step.title}'
+            known = self._state.get(step.name, {})
+            same = known.get('command') == list(step.command) and not dirty
+            if same and known.get('seconds') is not None and step.output.exists():
+                print(f'{head}: done before in {_clock(known["seconds"])}', flush=True)
+                continue
+            dirty = True
+            if not same:
+                self._make_room(step)
+            elapsed = _clock(time.time() - begin)
+            print(
+                f'\n{head}\n    about {_clock(step.estimate)} on 2 cores; so far {elapsed}, '
+                f'left about {_clock(left)}\n    $ {shlex.join(step.command)}',
+                flush=True,
+            )
+            self._remember(step, None)
+            seconds = self._execute(step)
+            self._remember(step, seconds)
+            print(f'    took {_clock(seconds)}', flush=True)
+        return {step.name: self._state[step.name]['seconds'] for step in steps}
+
+    def _make_room(self, step: Step) -> None:
+        if step.output.exists() and step.name not in self._state:
+            raise StepFailed(
+                f'{step.output} is there, but no run that {self.state_file} knows of made it. '
+                'Move it away, or choose another folder.'
+            )
+        if step.output.is_dir() and not step.output.is_symlink():
+            shutil.rmtree(step.output)
+        else:
+            step.output.unlink(missing_ok=True)
+
+    def _execute(self, step: Step) -> float:
+        start = time.time()
+        code = subprocess.call(step.command)
+        if code != 0:
+            raise StepFailed(
+                f'"{step.title}" ended with code {code}; the command above shows why. '
+                'Run the same again to go on from there.'
+            )
+        if not step.output.exists():
+            raise StepFailed(f'"{step.title}" did not write {step.output}')
+        return time.time() - start
+
+    def _read(self) -> dict[str, dict]:
+        try:
+            return json.loads(self.state_file.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return {}
+
+    def _remember(self, step: Step, seconds: float | None) -> None:
+        self._state[step.name] = {'command': list(step.command), 'seconds': seconds}
+        self.state_file.parent.mkdir(parents=True, exist_ok=True)
+        self.state_file.write_text(json.dumps(self._state, indent=1) + '\n')
+
+
+def python(script: Path, *arguments: object) -> tuple[str, ...]:
+    """A command that runs a script with this interpreter."""
+    return (sys.executable, str(script), *map(str, arguments))
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f'{minutes} min {rest:02d} s' if minutes else f'{rest} s'

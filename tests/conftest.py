@@ -11,7 +11,7 @@ SHARED = Path(os.environ.get('EPROPNP_SHARED', REPOSITORY.parent / 'shared'))
 
 
 def pytest_configure(config):
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', min(2, os.cpu_count() or 1))))
 
 
 def _shared(relative: str) -> Path:

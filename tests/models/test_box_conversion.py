@@ -1,11 +1,12 @@
 import pytest
 import torch
+from mmdet3d.core.bbox import CameraInstance3DBoxes
+
 from epropnp_det.models.box_conversion import (
     boxes3d_from_instance,
     instance_from_boxes3d,
     velocities_from_instance,
 )
-from mmdet3d.core.bbox import CameraInstance3DBoxes
 
 
 def random_boxes(num, seed=0):

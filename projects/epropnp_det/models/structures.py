@@ -2,14 +2,15 @@
 
 Objects and ground truth of all images lie in one axis, and ``img_inds`` says whose they are, so no
 module below loops over images. Frames and units: camera frame x right, y down, z forward in metres;
-boxes ``[l, h, w, x, y, z, yaw]`` about the geometric centre; pixels are edge based (the centre of the
-first pixel is 0.5). "Image" pixels are those of the original image, "network" pixels those of the
-tensor that the backbone sees; ``img2net`` maps the former to the latter (docs/architecture.md).
+boxes ``[l, h, w, x, y, z, yaw]`` about the geometric centre; pixels are edge based (the centre of
+the first pixel is 0.5). "Image" pixels are those of the original image, "network" pixels those of
+the tensor that the backbone sees; ``img2net`` maps the former to the latter.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple, Optional, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -37,7 +38,9 @@ class ImageGeometry(NamedTuple):
         return torch.det(self.img2net[:, :2, :2]) < 0
 
     @classmethod
-    def from_metas(cls, img_metas: Sequence[dict], device: torch.device | str = 'cpu') -> ImageGeometry:
+    def from_metas(
+        cls, img_metas: Sequence[dict], device: torch.device | str = 'cpu'
+    ) -> ImageGeometry:
         """Collects ``cam2img``, ``img2net``, ``ori_shape`` and ``img_shape`` of mmdet3d metas.
 
         Raises:
@@ -97,8 +100,8 @@ class DenseOutput(NamedTuple):
         centers: Projected object centres in network pixels, C = 2, or 2 x classes when class aware
             (channel ``2 * label + axis``).
         embeddings: Object embeddings, C = embedding channels.
-        bboxes: Distances (l, t, r, b) to the 2D box sides in network pixels, C = 4; None at test time
-            and for versions without the box branch.
+        bboxes: Distances (l, t, r, b) to the 2D box sides in network pixels, C = 4; None at test
+            time and for versions without the box branch.
         strides: Stride of each level.
     """
 
@@ -106,7 +109,7 @@ class DenseOutput(NamedTuple):
     centerness: list[Tensor]
     centers: list[Tensor]
     embeddings: list[Tensor]
-    bboxes: Optional[list[Tensor]]
+    bboxes: list[Tensor] | None
     strides: tuple[int, ...]
 
 

@@ -1,0 +1,14 @@
+"""From poses and scores to detections."""
+
+from .decoder import Detections, decode_detections
+from .projection import box_corners, project_boxes
+from .suppression import bev_nms, projected_nms
+
+__all__ = [
+    'Detections',
+    'bev_nms',
+    'box_corners',
+    'decode_detections',
+    'project_boxes',
+    'projected_nms',
+]

@@ -1,0 +1,229 @@
+"""The whole head: dense FCOS-style detector, correspondences, EPro-PnP, losses, decoding."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from mmdet3d.models.builder import HEADS, build_head, build_loss
+from mmdet3d.models.dense_heads.base_mono3d_dense_head import BaseMono3DDenseHead
+from torch import Tensor
+
+from ..box_conversion import boxes3d_from_instance, velocities_from_instance
+from ..builder import build_pnp
+from ..decoding import Detections, decode_detections
+from ..structures import GroundTruth, ImageGeometry
+from ..targets import sample_objects, select_candidates, volume_centers
+
+__all__ = ['EProPnPHead']
+
+MIN_VOLUME = 1e-6
+"""Objects with less total thickness in the canvas are not visible (method.md 2.3)."""
+
+
+@HEADS.register_module()
+class EProPnPHead(BaseMono3DDenseHead):
+    """EPro-PnP-Det head (EPro-PnP paper, section 4.2; method.md 2).
+
+    Data flows one way: pyramid -> dense ``detector`` -> objects -> ``correspondence`` head ->
+    ``pnp`` -> losses or detections.
+
+    Args:
+        detector: Config of the dense head.
+        correspondence: Config of the correspondence head.
+        pnp: Config of the EPro-PnP layer used in training.
+        pnp_test: Values that replace those of ``pnp`` at test time, e.g. fewer iterations.
+        camera: Config of the camera.
+        losses: Config of :class:`ObjectLosses`.
+        samples_per_img: Object samples per training image.
+        class_attributes: Attribute indices that each class may have; None allows all.
+        min_bbox_side: Training objects with a shorter 2D box side are left out, network pixels.
+        train_cfg: Not used; mmdet3d passes it.
+        test_cfg: ``score_thr`` (on class score x centerness), ``max_per_img`` candidates,
+            ``nms_iou2d``, ``nms_iou_bev``, ``fast_mode`` (Gauss-Newton instead of trust region) and
+            ``seed``.
+        init_cfg: Initialisation config of mmcv.
+    """
+
+    def __init__(
+        self,
+        detector: dict,
+        correspondence: dict,
+        pnp: dict,
+        camera: dict,
+        losses: dict,
+        pnp_test: dict | None = None,
+        samples_per_img: int = 48,
+        class_attributes: Sequence[Sequence[int]] | None = None,
+        min_bbox_side: float = 4.0,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg=init_cfg)
+        self.detector = build_head(detector)
+        self.correspondence = build_head(correspondence)
+        self.pnp = build_pnp(pnp)
+        self.pnp_test = build_pnp({**pnp, **(pnp_test or {})})
+        self.make_camera = build_pnp(camera)
+        self.losses = build_loss(losses)
+        self.samples_per_img = samples_per_img
+        self.class_attributes = class_attributes
+        self.min_bbox_side = min_bbox_side
+        self.test_cfg = dict(test_cfg or {})
+        self.num_classes = self.detector.num_classes
+
+    def forward_train(
+        self,
+        x: Sequence[Tensor],
+        img_metas: list[dict],
+        gt_bboxes: list[Tensor],
+        gt_labels: list[Tensor],
+        gt_bboxes_3d: list,
+        gt_labels_3d: list[Tensor] | None = None,
+        centers2d: list[Tensor] | None = None,
+        depths: list[Tensor] | None = None,
+        attr_labels: list[Tensor] | None = None,
+        gt_bboxes_ignore: list[Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Losses of a batch of ``B`` images.
+
+        Args:
+            x: Pyramid levels, (B, C, h, w) each.
+            img_metas: Metas with ``cam2img``, ``img2net``, ``ori_shape`` and ``img_shape``.
+            gt_bboxes: 2D boxes x1 y1 x2 y2 in network pixels, (G, 4) per image.
+            gt_labels: Class indices, (G,) per image.
+            gt_bboxes_3d: ``CameraInstance3DBoxes`` per image, with velocity where it is known.
+            gt_labels_3d: Same as ``gt_labels``; not used.
+            centers2d: Projected box centres; not used, the method aims at volume centres.
+            depths: Not used, the boxes say it.
+            attr_labels: Attribute indices, (G,) per image.
+            gt_bboxes_ignore: 2D boxes that are neither object nor background.
+
+        Returns:
+            Losses and metrics by name.
+        """
+        geometry = ImageGeometry.from_metas(img_metas, x[0].device)
+        gt = self._ground_truth(gt_bboxes, gt_labels, gt_bboxes_3d, attr_labels, geometry)
+        gt, centers = self._visible(gt, geometry)
+
+        dense = self.detector(x)
+        ignored = {}
+        if gt_bboxes_ignore is not None:
+            ignored = dict(
+                ignore_bboxes=torch.cat(list(gt_bboxes_ignore)).to(centers),
+                ignore_img_inds=_image_indices(gt_bboxes_ignore, centers.device),
+            )
+        targets = self.detector.get_targets(dense, gt, centers, **ignored)
+        losses = self.detector.loss(dense, targets)
+
+        num_requested = self.samples_per_img * len(img_metas)
+        samples = sample_objects(dense, targets, gt, num_requested)
+        features = self.correspondence.encode(x, geometry)
+        correspondences = self.correspondence(features, samples.queries, geometry)
+        losses.update(
+            self.losses(
+                self.pnp,
+                self._camera(geometry, samples.queries.img_inds),
+                correspondences,
+                samples,
+                gt,
+                self.correspondence.dim_coder.encode,
+                num_requested,
+            )
+        )
+        return losses
+
+    def simple_test(
+        self, feats: Sequence[Tensor], img_metas: list[dict], rescale: bool = False
+    ) -> Detections:
+        """Detects objects; boxes are those of the original images, whatever ``rescale`` says.
+
+        Args:
+            feats: Pyramid levels, (B, C, h, w) each.
+            img_metas: As for :meth:`forward_train`.
+            rescale: Not used.
+
+        Returns:
+            Detections of all images, best first.
+        """
+        cfg = self.test_cfg
+        geometry = ImageGeometry.from_metas(img_metas, feats[0].device)
+        queries, cls_scores = select_candidates(
+            self.detector(feats), cfg.get('score_thr', 0.04), cfg.get('max_per_img', 256)
+        )
+        features = self.correspondence.encode(feats, geometry)
+        correspondences = self.correspondence(features, queries, geometry)
+        # A generator of its own per call: the same image gives the same boxes, run after run.
+        generator = torch.Generator(feats[0].device).manual_seed(cfg.get('seed', 0))
+        solution = self.pnp_test(
+            correspondences.x3d,
+            correspondences.x2d,
+            correspondences.w2d,
+            self._camera(geometry, queries.img_inds),
+            fast_mode=cfg.get('fast_mode', True),
+            generator=generator,
+        )
+        return decode_detections(
+            queries,
+            cls_scores,
+            correspondences,
+            solution,
+            geometry,
+            self.class_attributes,
+            nms_iou2d=cfg.get('nms_iou2d', 0.8),
+            nms_iou_bev=cfg.get('nms_iou_bev', 0.25),
+        )
+
+    def loss(self, **kwargs) -> dict[str, Tensor]:
+        """Alias that mmdet3d's base class asks for; see :meth:`forward_train`."""
+        return self.forward_train(**kwargs)
+
+    def get_bboxes(self, *args, **kwargs) -> Detections:
+        """Alias that mmdet3d's base class asks for; see :meth:`simple_test`."""
+        return self.simple_test(*args, **kwargs)
+
+    def _camera(self, geometry: ImageGeometry, img_inds: Tensor):
+        return self.make_camera(geometry.cam2img[img_inds], geometry.img_size[img_inds])
+
+    def _ground_truth(
+        self,
+        gt_bboxes: list[Tensor],
+        gt_labels: list[Tensor],
+        gt_bboxes_3d: list,
+        attr_labels: list[Tensor] | None,
+        geometry: ImageGeometry,
+    ) -> GroundTruth:
+        """Concatenates the lists of a batch, unknown classes left out."""
+        device = geometry.cam2img.device
+        boxes = [instances.to(device) for instances in gt_bboxes_3d]
+        if attr_labels is None:
+            attr_labels = [torch.zeros_like(labels) for labels in gt_labels]
+        gt = GroundTruth(
+            bboxes=torch.cat(list(gt_bboxes)).to(device),
+            labels=torch.cat(list(gt_labels)).to(device),
+            boxes3d=torch.cat([boxes3d_from_instance(instances) for instances in boxes]),
+            velocities=torch.cat([velocities_from_instance(instances) for instances in boxes]),
+            attributes=torch.cat(list(attr_labels)).to(device),
+            img_inds=_image_indices(gt_labels, device),
+        )
+        return gt.select((gt.labels >= 0) & (gt.labels < self.num_classes))
+
+    def _visible(self, gt: GroundTruth, geometry: ImageGeometry) -> tuple[GroundTruth, Tensor]:
+        """Objects that the network can see, and their volume centres in network pixels, (G, 2)."""
+        found = volume_centers(
+            gt.boxes3d,
+            geometry.cam2img[gt.img_inds],
+            geometry.img2net[gt.img_inds],
+            geometry.net_size[gt.img_inds],
+            stride=self.correspondence.encoder.stride,
+        )
+        large = (gt.bboxes[:, 2:] - gt.bboxes[:, :2]).amin(dim=1) >= self.min_bbox_side
+        keep = (found.volume > MIN_VOLUME) & large
+        return gt.select(keep), found.centers[keep]
+
+
+def _image_indices(rows_per_image: Sequence[Tensor], device: torch.device) -> Tensor:
+    """Index of the image of each row of the concatenated lists, (n,)."""
+    counts = torch.tensor([len(rows) for rows in rows_per_image], device=device)
+    return torch.repeat_interleave(torch.arange(len(counts), device=device), counts)

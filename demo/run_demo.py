@@ -17,6 +17,7 @@ from pathlib import Path
 from mmcv import Config, DictAction
 
 from epropnp_det.apis import load_config, with_data_root
+from epropnp_det.apis.config import config_fingerprint
 from epropnp_det.apis.steps import Step, StepChain, StepFailed, python
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,7 +44,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--iters', type=int, help='training iterations (or epochs) of the config')
     parser.add_argument('--scenes', type=int, default=10, help='1 to 10; the last are mini_val')
     parser.add_argument('--frames-per-scene', type=int, default=12)
-    parser.add_argument('--scale', type=float, default=0.25, help='of 1600 x 900 images')
+    parser.add_argument('--scale', type=float, default=0.24, help='of 1600 x 900 images')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='for rendering')
     parser.add_argument('--device', help='cpu, cuda; by default the GPU where there is one')
     parser.add_argument('--score-thr', type=float, default=0.3, help='of the pictures')
@@ -84,7 +85,7 @@ def plan(args: argparse.Namespace, config: str, cfg: Config) -> list[Step]:
     device = ['--device', args.device] if args.device else []
     common = [*device, '--seed', args.seed, *config_options(args, cfg)]
     annotations = data / 'nuscenes_infos_val_mono3d.coco.json'
-    images = args.scenes * args.frames_per_scene * 6 * (args.scale / 0.25) ** 2 / 720
+    images = args.scenes * args.frames_per_scene * 6 * (args.scale / 0.24) ** 2 / 720
     shown = ['--show-score-thr', args.score_thr, '--show-samples', args.show_samples]
     sizes = ['--scenes', args.scenes, '--frames-per-scene', args.frames_per_scene]
     sizes += ['--scale', args.scale, '--seed', args.seed, '--workers', args.workers]
@@ -99,11 +100,12 @@ def plan(args: argparse.Namespace, config: str, cfg: Config) -> list[Step]:
         '--work-dir', work / 'eval', '--out', work / 'eval' / 'results.pkl',
         '--show-dir', work / 'vis', *shown, *common,
     )  # fmt: skip
+    mark = config_fingerprint(cfg)
     return [
         Step('data', 'Write a synthetic nuScenes', synthetic, 120 * images, data),
         Step('prepare', 'Prepare the annotation files', prepare, 20 * images, annotations),
-        Step('train', 'Train the small network', train, 480, work / 'train'),
-        Step('test', 'Evaluate with nuscenes-devkit, draw', test, 90 * images, work / 'eval'),
+        Step('train', 'Train the small network', train, 480, work / 'train', mark),
+        Step('test', 'Evaluate with nuscenes-devkit, draw', test, 90 * images, work / 'eval', mark),
     ]
 
 

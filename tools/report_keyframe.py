@@ -2,8 +2,8 @@
 
 An object counts when it is nearer than --max-range (bird's-eye distance from the camera) and the
 larger side of its visible 2D box is longer than --min-size pixels of the original image; the
-stricter count, where the smaller side is, too, is printed below. It is found when a detection of its
-class lies within --max-distance of it in bird's-eye view, paired greedily by score, one to one.
+stricter count, where the smaller side is, too, is printed below. It is found when a detection of
+its class lies within --max-distance of it in bird's-eye view, paired greedily by score, one to one.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ def table(args: argparse.Namespace, rows: list[tuple[str, float, Report]]) -> st
         f'> {args.min_size:g} px',
         'score >=',
         'objects',
-        f'found within {args.max_distance:g} m',
+        f'within {args.max_distance:g} m',
     ]
-    head += ['share', 'detections', 'right', 'median distance', 'median yaw error']
+    head += ['share found', 'detections', 'right', 'median distance', 'median yaw error']
     lines = [head]
     for name, threshold, r in rows:
         lines.append(

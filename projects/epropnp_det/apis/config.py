@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,11 @@ def load_config(config: str | Path | Config, options: dict | None = None) -> Con
     if options:
         config.merge_from_dict(options)
     return config
+
+
+def config_fingerprint(cfg: Config) -> str:
+    """Short hash of the whole content of a config, base files included."""
+    return hashlib.sha256(cfg.pretty_text.encode()).hexdigest()[:16]
 
 
 def with_data_root(cfg: Config, data_root: str | Path) -> Config:

@@ -21,8 +21,9 @@ class Step(NamedTuple):
         title: What it does, for people.
         command: Program and arguments.
         estimate: Seconds that it takes on two cores.
-        output: File or folder that it writes; removed before a run with another command, but only
+        output: File or folder that it writes; removed before a run of another identity, but only
             if the chain wrote it.
+        fingerprint: Of what else decides the result, such as the content of a config.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Step(NamedTuple):
     command: tuple[str, ...]
     estimate: float
     output: Path
+    fingerprint: str = ''
 
 
 class StepFailed(RuntimeError):
@@ -66,7 +68,8 @@ class StepChain:
             left = sum(later.estimate for later in steps[number - 1 :])
             head = f'[{number}/{len(steps)}] {step.title}'
             known = self._state.get(step.name, {})
-            same = known.get('command') == list(step.command) and not dirty
+            same = all(known.get(key) == value for key, value in _identity(step).items())
+            same = same and not dirty
             if same and known.get('seconds') is not None and step.output.exists():
                 print(f'{head}: done before in {_clock(known["seconds"])}', flush=True)
                 continue
@@ -115,9 +118,13 @@ class StepChain:
             return {}
 
     def _remember(self, step: Step, seconds: float | None) -> None:
-        self._state[step.name] = {'command': list(step.command), 'seconds': seconds}
+        self._state[step.name] = {**_identity(step), 'seconds': seconds}
         self.state_file.parent.mkdir(parents=True, exist_ok=True)
         self.state_file.write_text(json.dumps(self._state, indent=1) + '\n')
+
+
+def _identity(step: Step) -> dict[str, object]:
+    return {'command': list(step.command), 'fingerprint': step.fingerprint}
 
 
 def python(script: Path, *arguments: object) -> tuple[str, ...]:

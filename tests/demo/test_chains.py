@@ -1,0 +1,143 @@
+"""The plans of the two demos, and the scripts that they are made of."""
+
+import json
+import pickle
+import subprocess
+import sys
+
+import pytest
+from mmcv import Config
+from mmdet3d.datasets import NuScenesMonoDataset
+
+
+@pytest.fixture
+def demo(script):
+    return script('demo/run_demo.py')
+
+
+@pytest.fixture
+def overfit(script):
+    return script('demo/overfit_keyframe.py')
+
+
+def plan(demo, *arguments):
+    args = demo.parse_args(list(arguments))
+    config, cfg = demo.localise(args)
+    return demo.plan(args, config, cfg)
+
+
+def test_plan_writes_only_below_the_work_dir(demo, tmp_path):
+    steps = plan(demo, '--work-dir', str(tmp_path / 'work'), '--iters', '3', '--seed', '5')
+    assert [step.name for step in steps] == ['data', 'prepare', 'train', 'test']
+    for step in steps:
+        assert tmp_path / 'work' in step.output.parents
+    synthetic, prepare, train, test = (' '.join(step.command) for step in steps)
+    assert f'make_synthetic_nuscenes.py {tmp_path}/work/data' in synthetic
+    assert '--seed 5' in synthetic and '--seed 5' in train
+    assert f'--data-root {tmp_path}/work/data' in prepare
+    assert 'runner.max_epochs=3' in train or 'runner.max_iters=3' in train
+    cfg = Config.fromfile(str(tmp_path / 'work' / 'config.py'))
+    assert cfg.data.test.ann_file == str(steps[1].output)
+
+
+def test_default_plan_uses_the_config_itself(demo, repository, monkeypatch):
+    monkeypatch.chdir(repository)
+    steps = plan(demo)
+    assert str(demo.CONFIG) in steps[2].command
+
+
+def test_one_scene_is_refused(demo, capsys):
+    with pytest.raises(SystemExit):
+        demo.parse_args(['--scenes', '1'])
+    assert 'mini_val' in capsys.readouterr().err
+
+
+def test_summary(demo, tmp_path):
+    values = {f'img_bbox_NuScenes/{name}': 0.1 * i for i, name in enumerate(demo.METRICS)}
+    (tmp_path / 'metrics.json').write_text(json.dumps({**values, 'other/car': 1.0}))
+    metrics = demo.read_metrics(tmp_path / 'metrics.json')
+    args = demo.parse_args(['--work-dir', str(tmp_path)])
+    text = demo.summarise(args, 'config.py', metrics, {'data': 10.2, 'train': 5.1})
+    assert '| NDS | 0.0000 |' in text and '| mAP | 0.1000 |' in text
+    assert '| total | 15 |' in text
+    assert (tmp_path / 'summary.md').read_text() == text
+    record = json.loads((tmp_path / 'summary.json').read_text())
+    assert record['metrics']['mAAE'] == pytest.approx(0.6)
+
+
+def test_keyframe_demo_names_missing_data(overfit, tmp_path, monkeypatch, config):
+    config.data_root = config.data.test.data_root
+    config.dump(str(tmp_path / 'config.py'))
+    arguments = ['overfit_keyframe', '--config', str(tmp_path / 'config.py')]
+    arguments += ['--data-root', str(tmp_path / 'none'), '--work-dir', str(tmp_path / 'work')]
+    monkeypatch.setattr('sys.argv', arguments)
+    with pytest.raises(SystemExit, match='--data-root DIR'):
+        overfit.main()
+
+
+def run_script(script, path, monkeypatch, *arguments):
+    monkeypatch.setattr('sys.argv', [path, *map(str, arguments)])
+    script(path).main()
+
+
+def test_train_test_and_report(script, config, tmp_path, monkeypatch, capsys):
+    """The three scripts of the keyframe demo, one after the other, as a user would call them."""
+    monkeypatch.setattr('mmcv.runner.epoch_based_runner.time.sleep', lambda seconds: None)
+    config.dump(str(tmp_path / 'config.py'))
+    work = tmp_path / 'scripts'
+    options = ('--device', 'cpu', '--cfg-options', 'runner.max_epochs=4')
+    run_script(
+        script, 'tools/train.py', monkeypatch,
+        tmp_path / 'config.py', '--work-dir', work, '--no-validate', *options,
+    )  # fmt: skip
+    assert (work / 'latest.pth').exists() and (work / 'config.py').exists()
+    monkeypatch.setattr(NuScenesMonoDataset, 'evaluate', lambda self, results, metric: {'a/mAP': 1})
+    run_script(
+        script, 'tools/test.py', monkeypatch,
+        tmp_path / 'config.py', work / 'latest.pth', '--eval', 'bbox', '--work-dir', work,
+        '--out', work / 'results.pkl', '--show-dir', work / 'vis', '--device', 'cpu',
+    )  # fmt: skip
+    assert json.loads((work / 'metrics.json').read_text()) == {'a/mAP': 1.0}
+    assert len(list((work / 'vis').glob('*.jpg'))) == 7
+    results = pickle.loads((work / 'results.pkl').read_bytes())
+    depth = float(results[0]['img_bbox']['boxes_3d'].gravity_center[0, 2])
+    assert depth == pytest.approx(5 + 4 * 3 * 0.1)  # 12 steps
+    run_script(
+        script, 'tools/report_keyframe.py', monkeypatch,
+        tmp_path / 'config.py', work / 'results.pkl', '--score-thr', '0.5', '--max-distance', '4',
+        '--out', work / 'report.json',
+    )  # fmt: skip
+    first, strict = json.loads((work / 'report.json').read_text())
+    assert (first['total'], first['found'], first['detections']) == (6, 6, 6)
+    assert first['distance_error'] == pytest.approx(3.8, abs=1e-3)
+    assert first['recall'] == strict['recall'] == 1
+    assert '100.0 %' in capsys.readouterr().out
+
+
+def test_report_refuses_results_of_other_images(script, config, tmp_path, monkeypatch):
+    config.dump(str(tmp_path / 'config.py'))
+    (tmp_path / 'results.pkl').write_bytes(pickle.dumps([]))
+    with pytest.raises(SystemExit, match='0 results for 6 images'):
+        run_script(
+            script, 'tools/report_keyframe.py', monkeypatch,
+            tmp_path / 'config.py', tmp_path / 'results.pkl',
+        )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ([], 'nothing to do'),
+        (['--eval', 'bbox', '--format-only'], 'exclude each other'),
+        (['--out', 'a.json'], '.pkl'),
+    ],
+)
+def test_test_script_names_a_bad_command_line(script, monkeypatch, capsys, arguments, message):
+    with pytest.raises(SystemExit):
+        run_script(script, 'tools/test.py', monkeypatch, 'config', 'checkpoint', *arguments)
+    assert message in capsys.readouterr().err
+
+
+def test_demo_runs_from_anywhere(repository, tmp_path):
+    command = [sys.executable, str(repository / 'demo' / 'run_demo.py'), '--help']
+    assert b'--device' in subprocess.run(command, cwd=tmp_path, capture_output=True).stdout

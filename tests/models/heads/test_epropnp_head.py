@@ -1,0 +1,196 @@
+"""The joined head and detector: every loss and gradient, empty input, reproducible detections."""
+
+import numpy as np
+import pytest
+import torch
+from mmcv import Config
+from mmdet3d.core import CameraInstance3DBoxes
+from mmdet3d.models import build_model
+
+from epropnp_det.models.structures import GroundTruth, ImageGeometry
+
+LOSSES = {
+    'loss_cls',
+    'loss_centerness',
+    'loss_center',
+    'loss_bbox',
+    'loss_dim',
+    'loss_pose',
+    'loss_score',
+    'loss_reg_pos',
+    'loss_reg_orient',
+    'loss_velo',
+    'loss_attr',
+}
+WIDTH, HEIGHT = 192, 96
+CAM2IMG = np.array([[150.0, 0, 96], [0, 150, 48], [0, 0, 1]])
+MIRROR = np.array([[-1.0, 0, WIDTH], [0, 1, 0], [0, 0, 1]])
+BOXES3D = torch.tensor(
+    [  # x, y, z, l, h, w, yaw, vx, vz
+        [1.0, 0.5, 10.0, 4.6, 1.7, 1.9, 0.3, 0.0, 1.0],
+        [-3.0, 0.5, 12.0, 0.7, 1.8, 0.7, -2.0, 0.0, float('nan')],
+    ]
+)
+BBOXES = torch.tensor([[80.0, 42, 145, 72], [50.0, 44, 68, 66]])
+LABELS = torch.tensor([0, 7])
+
+
+@pytest.fixture(scope='module')
+def config(repository):
+    path = repository / 'configs' / 'epropnp_det' / 'epropnp_det_r18_synthetic_cpu.py'
+    cfg = Config.fromfile(str(path)).model
+    cfg.backbone.base_channels = 16
+    cfg.neck.in_channels = [32, 64, 128]
+    return cfg
+
+
+@pytest.fixture
+def model(config):
+    torch.manual_seed(0)
+    model = build_model(config)
+    model.init_weights()
+    return model
+
+
+def make_batch(num_objects=2, flips=(False, True)):
+    meta = dict(cam2img=CAM2IMG, ori_shape=(HEIGHT, WIDTH, 3), img_shape=(HEIGHT, WIDTH, 3))
+    metas = [dict(meta, img2net=MIRROR if flip else np.eye(3)) for flip in flips]
+    bboxes = [
+        (torch.stack([WIDTH - BBOXES[:, 2], BBOXES[:, 1], WIDTH - BBOXES[:, 0], BBOXES[:, 3]], 1))
+        if flip
+        else BBOXES
+        for flip in flips
+    ]
+    boxes = CameraInstance3DBoxes(BOXES3D, box_dim=9, origin=(0.5, 0.5, 0.5))
+    generator = torch.Generator().manual_seed(0)
+    return dict(
+        img=torch.randn(len(flips), 3, HEIGHT, WIDTH, generator=generator),
+        img_metas=metas,
+        gt_bboxes=[b[:num_objects] for b in bboxes],
+        gt_labels=[LABELS[:num_objects] for _ in flips],
+        gt_bboxes_3d=[boxes[:num_objects] for _ in flips],
+        gt_labels_3d=[LABELS[:num_objects] for _ in flips],
+        centers2d=None,
+        depths=None,
+        attr_labels=[torch.tensor([5, 2])[:num_objects] for _ in flips],
+    )
+
+
+def total(losses):
+    return sum(value for name, value in losses.items() if 'loss' in name)
+
+
+def test_all_losses_are_finite_and_reach_every_parameter(model):
+    model.train()
+    losses = model(return_loss=True, **make_batch())
+    assert LOSSES.issubset(losses)
+    assert all(torch.isfinite(value).all() for value in losses.values())
+    total(losses).backward()
+    # Two objects do not occupy the coarsest level, but its towers are shared.
+    silent = [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.grad is None or not parameter.grad.abs().sum() > 0
+    ]
+    assert silent == []
+
+
+def test_images_without_objects_have_a_loss_with_graph(model):
+    model.train()
+    losses = model(return_loss=True, **make_batch(num_objects=0))
+    assert LOSSES.issubset(losses)
+    total(losses).backward()
+    grads = [p.grad for p in model.parameters() if p.requires_grad]
+    assert all(grad is not None and torch.isfinite(grad).all() for grad in grads)
+    assert losses['loss_pose'] == 0 and losses['mean_distance'] == 0
+    assert model.bbox_head.losses.loss_pose.norm_factor == 1  # W13: nothing to learn from
+
+
+def test_nan_ground_truth_harms_nobody(model):
+    model.train()
+    batch = make_batch()
+    broken = batch['gt_bboxes_3d'][0].tensor.clone()
+    broken[0, 2] = float('nan')
+    batch['gt_bboxes_3d'][0] = CameraInstance3DBoxes(broken, box_dim=9)
+    losses = model(return_loss=True, **batch)
+    total(losses).backward()
+    assert all(torch.isfinite(value).all() for value in losses.values())
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+def test_objects_that_the_network_cannot_see_are_left_out(model):
+    head = model.bbox_head
+    metas = make_batch()['img_metas']
+    geometry = ImageGeometry.from_metas(metas)
+    behind = torch.tensor([[4.0, 1.5, 1.8, 0.0, 0.0, -20.0, 0.0]])
+    seen = torch.tensor([[4.6, 1.7, 1.9, 1.0, 0.5, 10.0, 0.3]])
+    gt = GroundTruth(
+        bboxes=torch.tensor([[0.0, 0, 50, 50], [80.0, 42, 145, 72], [80.0, 42, 83, 72]]),
+        labels=torch.zeros(3, dtype=torch.long),
+        boxes3d=torch.cat((behind, seen, seen)),
+        velocities=torch.zeros(3, 2),
+        attributes=torch.zeros(3, dtype=torch.long),
+        img_inds=torch.zeros(3, dtype=torch.long),
+    )
+    kept, centers = head._visible(gt, geometry)
+    assert len(kept.labels) == 1 and kept.bboxes[0, 2] == 145
+    assert (centers > BBOXES[0, :2]).all() and (centers < BBOXES[0, 2:]).all()
+
+
+def test_detections_are_reproducible_and_complete(model):
+    model.eval()
+    model.bbox_head.test_cfg = dict(score_thr=0.0, max_per_img=20)
+    batch = make_batch()
+    with torch.no_grad():
+        first, second = (
+            model(return_loss=False, img=[batch['img']], img_metas=[batch['img_metas']])
+            for _ in range(2)
+        )
+    assert len(first) == 2
+    for one, two in zip(first, second):
+        boxes = one['img_bbox']['boxes_3d']
+        assert boxes.tensor.shape[1] == 9 and 0 < len(boxes) <= 20
+        assert torch.equal(boxes.tensor, two['img_bbox']['boxes_3d'].tensor)
+        scores = one['img_bbox']['scores_3d']
+        assert (scores[:-1] >= scores[1:]).all() and ((scores >= 0) & (scores <= 1)).all()
+        assert len(one['img_bbox']['attrs_3d']) == len(scores)
+        assert sum(len(rows) for rows in one['img_bbox2d']) == len(scores)
+
+
+def test_attributes_are_legal_for_the_class(model, config):
+    model.eval()
+    model.bbox_head.test_cfg = dict(score_thr=0.0, max_per_img=60)
+    batch = make_batch()
+    with torch.no_grad():
+        found = model.bbox_head.simple_test(model.extract_feat(batch['img']), batch['img_metas'])
+    allowed = config.bbox_head.class_attributes
+    assert all(
+        int(attribute) in allowed[int(label)]
+        for attribute, label in zip(found.attributes, found.labels)
+    )
+
+
+def test_no_candidate_gives_empty_results(model):
+    model.eval()
+    model.bbox_head.test_cfg = dict(score_thr=2.0)
+    batch = make_batch()
+    with torch.no_grad():
+        results = model(return_loss=False, img=[batch['img']], img_metas=[batch['img_metas']])
+    assert [len(result['img_bbox']['boxes_3d']) for result in results] == [0, 0]
+
+
+def test_missing_meta_names_the_cure(model):
+    batch = make_batch()
+    del batch['img_metas'][0]['img2net']
+    with pytest.raises(KeyError, match='img2net.*Mono3D'):
+        model(return_loss=True, **batch)
+
+
+def test_several_views_are_refused(model):
+    batch = make_batch()
+    with pytest.raises(ValueError, match='one view per image'):
+        model(
+            return_loss=False,
+            img=[batch['img']] * 2,
+            img_metas=[batch['img_metas']] * 2,
+        )

@@ -53,7 +53,7 @@ class Inputs(NamedTuple):
         """Gives a result its leading axes back, (B, ...) -> (*leading, ...)."""
         if tensor is None:
             return None
-        return tensor.reshape(*self.leading, *tensor.shape[1:])
+        return tensor.reshape((*self.leading, *tensor.shape[1:]))
 
 
 def prepare(
@@ -81,7 +81,7 @@ def prepare(
 
     def flatten(tensor: Tensor, *event: int) -> Tensor:
         tensor = tensor.to(dtype)
-        return tensor.expand(*leading, *event).reshape(num_objects, *event)
+        return tensor.expand((*leading, *event)).reshape((num_objects, *event))
 
     if x3d.size(-2) == 0:  # one point without weight stands for none
         x3d, x2d, w2d = (functional.pad(tensor, (0, 0, 0, 1)) for tensor in (x3d, x2d, w2d))
@@ -143,7 +143,7 @@ def expand_objects(pose: Tensor, inputs: Inputs, name: str) -> Tensor:
     expected = (*inputs.leading, inputs.identity.size(0))
     if tuple(pose.shape) != expected:
         raise ValueError(f'{name} must have shape {expected}, got {tuple(pose.shape)}')
-    return pose.detach().reshape(-1, expected[-1])
+    return pose.detach().flatten(0, -2) if inputs.leading else pose.detach()[None]
 
 
 class _GuardGradient(torch.autograd.Function):

@@ -34,7 +34,7 @@ def projections(pose_type: Parametrization, cam2img: Tensor, poses: Tensor) -> T
     """``K [R | t]`` of every pose, image axis before pose axis: (B, S, dim) -> (B, 3 S, 4)."""
     matrices = pose_matrices(pose_type, poses)  # (B, S, 3, 4)
     planar = matrices.transpose(1, 2).flatten(2)  # (B, 3, 4 S)
-    return (cam2img @ planar).reshape(poses.size(0), -1, 4)
+    return (cam2img @ planar).reshape(poses.size(0), 3 * poses.size(1), 4)
 
 
 @torch.no_grad()
@@ -153,7 +153,7 @@ def _chunks(problem: Problem, num_poses: int, chunk_points: int | None) -> list[
 
 def _project(problem: Problem, matrices: Tensor, with_masks: bool) -> _Chunk:
     points = matrices @ problem.x3d  # (b, 3 S, N)
-    points = points.view(points.size(0), 3, -1, points.size(-1))  # (b, 3, S, N)
+    points = points.unflatten(1, (3, points.size(1) // 3))  # (b, 3, S, N)
     before = points[:, 2] > problem.z_min if with_masks else None
     inverse_depth = points[:, 2].clamp_(min=problem.z_min).reciprocal_()
     unbounded = points[:, :2].mul_(inverse_depth[:, None])

@@ -82,7 +82,7 @@ def pose_matrices(pose_type: Parametrization, pose: Tensor) -> Tensor:
 
 def clamp_pixels(problem: Problem, pixels: Tensor) -> Tensor:
     """Clamps projections to the image bounds, (B, 2, ...) -> (B, 2, ...)."""
-    shape = (-1, 2) + (1,) * (pixels.dim() - 2)
+    shape = (pixels.size(0), 2) + (1,) * (pixels.dim() - 2)
     if problem.lower is not None:
         pixels = torch.maximum(pixels, problem.lower.reshape(shape))
     if problem.upper is not None:

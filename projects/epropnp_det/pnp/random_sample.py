@@ -85,12 +85,13 @@ class RSLMSolver:
         start = torch.cat((position[:, None].expand(*shape, 3), rotation), dim=-1)
         subset_solver = replace(solver, num_iter=self.num_iter)
         solution = subset_solver.solve(pose_type, subsets, start.flatten(0, 1), fast_mode)
-        poses = solution.pose.view(*shape, -1)  # (B, P, dim)
+        poses = solution.pose.view(*shape, pose_type.dim)  # (B, P, dim)
         cost = sample_cost(pose_type, problem, poses)  # (B, P)
         rank = torch.where(torch.isfinite(cost), cost, torch.full_like(cost, math.inf))
         if self.reject_behind:
-            behind = ~(poses[..., 2] > problem.z_min)
-            rank = torch.where(behind, torch.full_like(cost, math.inf), rank)
+            before = poses[..., 2] > problem.z_min
+            lose = before.any(1, keepdim=True) & ~before
+            rank = torch.where(lose, torch.full_like(cost, math.inf), rank)
         best = rank.argmin(1, keepdim=True)  # (B, 1)
         pose = poses.gather(1, best[..., None].expand(-1, -1, poses.size(-1)))[:, 0]
         return InitialPose(pose, cost.gather(1, best)[:, 0])
@@ -141,8 +142,8 @@ def gather_points(problem: Problem, indices: Tensor) -> Problem:
     num_objects, num_subsets, size = indices.shape
 
     def pick(tensor: Tensor) -> Tensor:
-        index = indices.reshape(num_objects, 1, -1).expand(-1, tensor.size(1), -1)
-        picked = tensor.gather(2, index).view(num_objects, -1, num_subsets, size)
+        index = indices.flatten(1)[:, None].expand(-1, tensor.size(1), -1)
+        picked = tensor.gather(2, index).unflatten(2, (num_subsets, size))
         return picked.transpose(1, 2).flatten(0, 1)  # (B P, coordinate, k)
 
     def repeat(tensor: Tensor | None) -> Tensor | None:

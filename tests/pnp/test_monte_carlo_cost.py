@@ -1,0 +1,116 @@
+import pytest
+import torch
+
+from epropnp_det.pnp import AdaptiveHuberCost, Pose4DoF, Pose6DoF
+from epropnp_det.pnp.monte_carlo_cost import monte_carlo_cost, reference_cost, sample_cost
+from epropnp_det.pnp.problem import pose_cost
+
+
+def scattered_poses(objects, pose_type, num, spread=1.0):
+    generator = torch.Generator().manual_seed(3)
+    step = torch.randn(len(objects.pose), num, pose_type.dof, generator=generator)
+    scale = torch.tensor([1.0, 0.5, 4.0, 0.5, 0.5, 0.5][: pose_type.dof]) * spread
+    pose = objects.pose[:, None].expand(-1, num, -1)
+    return pose_type.retract(pose, (step * scale).to(objects.pose))
+
+
+def leaves(objects):
+    names = ('x3d', 'x2d', 'w2d')
+    return objects._replace(**{n: getattr(objects, n).clone().requires_grad_() for n in names})
+
+
+@pytest.mark.parametrize('chunk_points', [None, 1, 100, 10**9])
+@pytest.mark.parametrize('pose_type', [Pose4DoF, Pose6DoF])
+def test_equals_autograd_forward_and_backward(random_objects, pose_type, chunk_points):
+    objects = random_objects(7, points=24, dof=pose_type.dof, noise=15.0)
+    poses = scattered_poses(objects, pose_type, 10, spread=3.0)  # some clamped, some behind
+    generator = torch.Generator().manual_seed(4)
+    upstream = torch.randn(7, 10, generator=generator, dtype=torch.float64)
+    results = []
+    for function in (monte_carlo_cost, reference_cost):
+        inputs = leaves(objects)
+        problem = inputs.problem(AdaptiveHuberCost(0.2)(inputs.x2d, inputs.w2d))
+        extra = {'chunk_points': chunk_points} if function is monte_carlo_cost else {}
+        cost = function(pose_type, problem, poses, **extra)
+        cost.backward(upstream)
+        results.append((cost.detach(), *(inputs[i].grad for i in range(3))))
+    for ours, reference in zip(*results):
+        torch.testing.assert_close(ours, reference)
+
+
+@pytest.mark.parametrize('pose_type', [Pose4DoF, Pose6DoF])
+def test_gradcheck(random_objects, pose_type):
+    objects = random_objects(2, points=4, dof=pose_type.dof, noise=10.0)
+    poses = scattered_poses(objects, pose_type, 3)
+
+    def cost(x3d, x2d, w2d):
+        inputs = objects._replace(x3d=x3d, x2d=x2d, w2d=w2d)
+        problem = inputs.problem(AdaptiveHuberCost(0.3)(x2d, w2d))
+        return monte_carlo_cost(pose_type, problem, poses)
+
+    assert torch.autograd.gradcheck(cost, leaves(objects)[:3])
+
+
+def test_clamped_and_near_points_get_no_gradient(random_objects):
+    objects = random_objects(1, points=3)
+    x3d = objects.x3d.clone()
+    x3d[0, 0] = torch.tensor([0.0, 900.0, 0.0])  # v clamped
+    objects = leaves(objects._replace(x3d=x3d))
+    problem = objects.problem(torch.tensor([1e9], dtype=torch.float64))
+    monte_carlo_cost(Pose4DoF, problem, objects.pose[:, None]).sum().backward()
+    assert objects.x3d.grad[0, 0, 1] == 0
+    assert objects.x2d.grad[0, 0, 1] != 0
+
+
+def test_exact_match_has_zero_gradient(random_objects):
+    objects = leaves(random_objects(2, noise=0.0))
+    problem = objects.problem(torch.ones(2, dtype=torch.float64))
+    cost = monte_carlo_cost(Pose4DoF, problem, objects.pose[:, None])
+    cost.sum().backward()
+    assert cost.max() < 1e-8
+    for tensor in objects[:3]:
+        assert torch.isfinite(tensor.grad).all()
+        assert tensor.grad.abs().max() < 1e-6
+
+
+def test_agrees_with_the_single_pose_cost(random_objects):
+    objects = random_objects(5, dof=6)
+    problem = objects.problem(AdaptiveHuberCost()(objects.x2d, objects.w2d))
+    cost = sample_cost(Pose6DoF, problem, objects.pose[:, None])
+    torch.testing.assert_close(cost[:, 0], pose_cost(Pose6DoF, problem, objects.pose))
+
+
+def test_float32_is_close_to_float64(random_objects):
+    objects = random_objects(20, points=64)
+    poses = scattered_poses(objects, Pose4DoF, 16)
+    problem = objects.problem(AdaptiveHuberCost()(objects.x2d, objects.w2d))
+    single = type(problem)(*(f.float() if torch.is_tensor(f) else f for f in problem))
+    cost = sample_cost(Pose4DoF, single, poses.float())
+    torch.testing.assert_close(
+        cost.double(), sample_cost(Pose4DoF, problem, poses), rtol=2e-5, atol=1e-3
+    )
+
+
+def test_no_objects(random_objects):
+    objects = leaves(random_objects(0))
+    problem = objects.problem(objects.x2d.new_zeros(0))
+    cost = monte_carlo_cost(Pose4DoF, problem, objects.pose.new_zeros(0, 6, 4))
+    assert cost.shape == (0, 6)
+    cost.sum().backward()
+    assert objects.x3d.grad.shape == objects.x3d.shape
+
+
+def test_keeps_no_residuals(random_objects):
+    """What autograd saves is independent of samples times points."""
+    objects = leaves(random_objects(4, points=64))
+    problem = objects.problem(AdaptiveHuberCost()(objects.x2d, objects.w2d))
+    poses = scattered_poses(objects, Pose4DoF, 256)
+    saved = []
+
+    def pack(tensor):
+        saved.append(tensor.numel())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        monte_carlo_cost(Pose4DoF, problem, poses)
+    assert sum(saved) < 4 * 256 * 64 / 4

@@ -1,0 +1,109 @@
+import pytest
+import torch
+
+from epropnp_det.pnp import AdaptiveHuberCost, LMSolver, Pose4DoF, Pose6DoF, RSLMSolver
+from epropnp_det.pnp.problem import pose_cost
+from epropnp_det.pnp.random_sample import gather_points, initial_position, sample_subsets
+
+
+def seeded():
+    return torch.Generator().manual_seed(0)
+
+
+def test_subsets_have_no_duplicates_and_follow_the_weights():
+    w2d = torch.rand(3, 2, 20, generator=seeded(), dtype=torch.float64)
+    w2d[:, :, 15:] = 0
+    indices = sample_subsets(w2d, 2000, 5, seeded())
+    assert indices.shape == (3, 2000, 5)
+    ordered = indices.sort(-1).values
+    assert (ordered[..., 1:] != ordered[..., :-1]).all()
+    assert indices.max() < 15
+    single = sample_subsets(w2d, 20000, 1, seeded())[..., 0]
+    share = torch.stack([(single == point).double().mean(1) for point in range(20)], 1)
+    mean = w2d.mean(1)
+    torch.testing.assert_close(share, mean / mean.sum(1, keepdim=True), atol=0.01, rtol=0)
+
+
+def test_weightless_points_fill_up_and_all_zero_is_uniform():
+    w2d = torch.zeros(2, 2, 10)
+    w2d[0, :, :3] = 1
+    indices = sample_subsets(w2d, 400, 5, seeded())
+    assert ((indices[0] < 3).sum(-1) == 3).all()
+    share = torch.bincount(indices[1].flatten(), minlength=10) / 2000
+    torch.testing.assert_close(share, torch.full((10,), 0.1), atol=0.03, rtol=0)
+
+
+def test_gathered_points_are_those_of_the_indices(random_objects):
+    objects = random_objects(2, points=6)
+    problem = objects.problem(torch.tensor([1.0, 2.0], dtype=torch.float64))
+    indices = torch.tensor([[[0, 2], [5, 4], [1, 1]], [[3, 3], [0, 1], [2, 5]]])
+    picked = gather_points(problem, indices)
+    assert picked.x3d.shape == (6, 4, 2)
+    assert torch.equal(picked.x3d[1, :3].T, objects.x3d[0, [5, 4]])
+    assert torch.equal(picked.w2d[5].T, objects.w2d[1, [2, 5]])
+    assert picked.delta.tolist() == [1, 1, 1, 2, 2, 2]
+
+
+@pytest.mark.parametrize('dof', [4, 6])
+def test_initial_position_is_near_for_centred_objects(random_objects, dof):
+    objects = random_objects(60, points=200, dof=dof, noise=0.0)
+    problem = objects.problem(torch.ones(60, dtype=torch.float64))
+    pose_type = Pose4DoF if dof == 4 else Pose6DoF
+    position = initial_position(pose_type, problem)
+    relative = (position - objects.pose[:, :3]).norm(dim=1) / objects.pose[:, 2]
+    assert relative.median() < (0.1 if dof == 4 else 0.35)
+
+
+def test_weighted_position_ignores_background(random_objects):
+    objects = random_objects(20, points=100, noise=0.0)
+    x2d, w2d = objects.x2d.clone(), objects.w2d.clone()
+    x2d[:, 80:] += 500
+    w2d[:, 80:] = 0
+    clean = objects.problem(torch.ones(20, dtype=torch.float64))
+    dirty = objects._replace(x2d=x2d, w2d=w2d).problem(clean.delta)
+    reference = initial_position(Pose4DoF, clean, weighted=False)
+
+    def error(weighted):
+        return (initial_position(Pose4DoF, dirty, weighted) - reference).norm(dim=1).median()
+
+    assert error(True) < 0.2 * error(False)
+
+
+def test_objects_without_height_get_a_positive_depth(random_objects):
+    objects = random_objects(5)
+    flat = objects.x3d * torch.tensor([1.0, 0.0, 1.0], dtype=torch.float64)
+    x2d = objects.camera.project(flat, objects.pose)
+    problem = objects._replace(x3d=flat, x2d=x2d).problem(torch.ones(5, dtype=torch.float64))
+    assert (initial_position(Pose4DoF, problem)[:, 2] > 1).all()
+
+
+@pytest.mark.parametrize('fast_mode', [False, True])
+@pytest.mark.parametrize('dof', [4, 6])
+def test_finds_poses_from_scratch(random_objects, dof, fast_mode):
+    objects = random_objects(60, points=64, dof=dof)
+    problem = objects.problem(AdaptiveHuberCost()(objects.x2d, objects.w2d))
+    pose_type = Pose4DoF if dof == 4 else Pose6DoF
+    found = RSLMSolver().solve(pose_type, problem, LMSolver(), fast_mode, seeded())
+    torch.testing.assert_close(found.cost, pose_cost(pose_type, problem, found.pose))
+    refined = LMSolver().solve(pose_type, problem, found.pose)
+    error = (refined.pose[:, :3] - objects.pose[:, :3]).norm(dim=1) / objects.pose[:, 2]
+    assert (error < 0.05).double().mean() > 0.9
+
+
+def test_poses_behind_the_camera_lose(random_objects):
+    objects = random_objects(40, points=16, noise=60.0)
+    problem = objects.problem(AdaptiveHuberCost()(objects.x2d, objects.w2d))
+    found = RSLMSolver(num_points=4).solve(Pose4DoF, problem, LMSolver(), False, seeded())
+    assert (found.pose[:, 2] > problem.z_min).all()
+
+
+def test_clamps_the_subset_to_the_points(random_objects):
+    objects = random_objects(3, points=5)
+    problem = objects.problem(AdaptiveHuberCost()(objects.x2d, objects.w2d))
+    found = RSLMSolver(num_points=16).solve(Pose4DoF, problem, LMSolver(), False, seeded())
+    assert torch.isfinite(found.cost).all()
+
+
+def test_refuses_empty_subsets():
+    with pytest.raises(ValueError, match='num_points'):
+        RSLMSolver(num_points=0)

@@ -73,7 +73,8 @@ def sample_size(name: str, attribute: str, rng: np.random.Generator) -> np.ndarr
     """
     mean, std = (np.array(v) for v in _PRIORS[name])
     common, own = rng.normal(size=1), rng.normal(size=3)
-    length, height, width = mean + std * (0.8 * common + 0.4 * own).clip(-1.3, 1.3)
+    deviation = 1.4 * np.tanh((0.8 * common + 0.4 * own) / 1.2)  # in standard deviations, bounded
+    length, height, width = mean + std * deviation
     if name in CYCLES:
         with_rider = attribute == 'cycle.with_rider'
         height = rng.uniform(1.55, 1.8) if with_rider else rng.uniform(1.0, 1.15)

@@ -26,10 +26,10 @@ def _corners(actor: Actor, num_frames: int) -> np.ndarray:
 def breaks_converter(actor: Actor, rig: Sequence, poses: Sequence[Pose]) -> bool:
     """Whether mmdet3d's converter would stop at an actor's 2D box in some keyframe and camera.
 
-    The converter takes the convex hull of the projected corners in front of a camera. With one upright
-    edge in front that hull is a line, which has no exterior, and `post_process_coords` raises if it
-    meets the canvas: 1600 x 900 pixels at every image scale. Such a box is a rare accident; the
-    world is better off without it than the converter.
+    The converter takes the convex hull of the projected corners in front of a camera. With one
+    upright edge in front that hull is a line, which has no exterior, and `post_process_coords`
+    raises if it meets the canvas: 1600 x 900 pixels at every image scale. Such a box is a rare
+    accident; the world is better off without it than the converter.
 
     Args:
         actor: the object.

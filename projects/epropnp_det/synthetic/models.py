@@ -50,14 +50,17 @@ def _lights(length: float, width: float, low: float, high: float) -> list[Mesh]:
     parts = []
     for side in (-1, 1):
         y = sorted((side * 0.58 * w, side * 0.97 * w))
-        parts.append(block((front - 0.12, front), y, (low, high), WHITE_LAMP, LAMP))
-        parts.append(block((back, back + 0.10), y, (low, high * 1.05), RED_LAMP, LAMP))
-    parts.append(block((front - 0.1, front - 0.01), (-0.5 * w, 0.5 * w), (low, high), DARK))
-    for x in ((front - 0.05, front), (back, back + 0.05)):
+        parts.append(block((front - 0.12, front + 0.02), y, (low, high), WHITE_LAMP, LAMP))
+        parts.append(block((back - 0.02, back + 0.10), y, (low, high * 1.05), RED_LAMP, LAMP))
+    parts.append(block((front - 0.1, front + 0.01), (-0.5 * w, 0.5 * w), (low, high), DARK))
+    for x in ((front - 0.05, front + 0.02), (back - 0.02, back + 0.05)):
         parts.append(block(x, (-0.26, 0.26), (low - 0.22, low - 0.08), PLATE))
     parts.append(
         block(
-            (back, back + 0.04), (-0.5 * w, 0.5 * w), (middle, high), tuple(0.6 * c for c in STEEL)
+            (back - 0.01, back + 0.04),
+            (-0.5 * w, 0.5 * w),
+            (middle, high),
+            tuple(0.6 * c for c in STEEL),
         )
     )
     return parts
@@ -111,7 +114,7 @@ def car(length: float, width: float, height: float, rng: np.random.Generator) ->
     parts += _lights(length, width, 0.34 * h, 0.46 * h)
     for x in (-0.62 * half, 0.62 * half):
         for side in (-1, 1):
-            parts.append(wheel(x, side * (w - 0.1), radius, 0.2))
+            parts.append(wheel(x, side * (w - 0.085), radius, 0.2))
     return join(parts)
 
 
@@ -145,8 +148,8 @@ def truck(length: float, width: float, height: float, rng: np.random.Generator) 
             (back + 0.5, half - 0.35), (-0.98 * w, 0.98 * w), (0.54 * h, 0.76 * h), WINDOW, GLASS
         ),
         block((-half, back), (-w, w), (0.27 * h, h), cargo),
-        block((-half - 0.01, -half + 0.02), (-0.03, 0.03), (0.3 * h, 0.97 * h), DARK),
-        block((-half, back), (-1.002 * w, 1.002 * w), (0.27 * h, 0.31 * h), cargo * 0.5),
+        block((-half - 0.02, -half + 0.02), (-0.03, 0.03), (0.3 * h, 0.97 * h), DARK),
+        block((-half - 0.01, back), (-1.004 * w, 1.004 * w), (0.27 * h, 0.31 * h), cargo * 0.5),
     ]
     parts += _lights(length, width, 0.20 * h, 0.27 * h)
     axles = (half - 0.55 * depth, -half + 0.75, -half + 0.75 + 2.2 * radius)
@@ -166,11 +169,15 @@ def bus(length: float, width: float, height: float, rng: np.random.Generator) ->
         block((-half + 0.02, half - 0.02), (-0.985 * w, 0.985 * w), (0.48 * h, 0.8 * h), paint),
         block((-half, half), (-w, w), (0.80 * h, 0.93 * h), paint),
         block((-half + 1, half - 1), (-0.7 * w, 0.7 * w), (0.93 * h, h), (0.75, 0.75, 0.75)),
-        block((half - 0.1, half), (-0.93 * w, 0.93 * w), (0.40 * h, 0.80 * h), WINDOW, GLASS),
+        block(
+            (half - 0.1, half + 0.01), (-0.93 * w, 0.93 * w), (0.43 * h, 0.80 * h), WINDOW, GLASS
+        ),
         block(
             (half - 0.1, half + 0.01), (-0.5 * w, 0.5 * w), (0.83 * h, 0.91 * h), (0.9, 0.55, 0.1)
         ),
-        block((-half, -half + 0.1), (-0.8 * w, 0.8 * w), (0.55 * h, 0.78 * h), WINDOW, GLASS),
+        block(
+            (-half - 0.01, -half + 0.1), (-0.8 * w, 0.8 * w), (0.55 * h, 0.78 * h), WINDOW, GLASS
+        ),
     ]
     count = max(int(length / 1.4), 3)
     edges = np.linspace(-half + 0.3, half - 0.3, count + 1)
@@ -184,7 +191,7 @@ def bus(length: float, width: float, height: float, rng: np.random.Generator) ->
     parts += _lights(length, width, 0.16 * h, 0.26 * h)
     for x in (half - 0.24 * length, -half + 0.22 * length):
         for side in (-1, 1):
-            parts.append(wheel(x, side * (w - 0.16), 0.5, 0.32))
+            parts.append(wheel(x, side * (w - 0.145), 0.5, 0.32))
     return join(parts)
 
 
@@ -196,9 +203,9 @@ def trailer(length: float, width: float, height: float, rng: np.random.Generator
     parts = [
         block((-half, half), (-0.5 * w, 0.5 * w), (0.22 * h, 0.31 * h), DARK),
         block((-half, half), (-0.97 * w, 0.97 * w), (0.30 * h, 0.985 * h), cargo),
-        block((-half, half), (-w, w), (0.95 * h, h), cargo * 0.7),
-        block((-half, half), (-w, w), (0.30 * h, 0.34 * h), cargo * 0.5),
-        block((-half - 0.02, -half), (-0.04, 0.04), (0.33 * h, 0.95 * h), DARK),
+        block((-half - 0.01, half + 0.01), (-w, w), (0.95 * h, h), cargo * 0.7),
+        block((-half - 0.01, half + 0.01), (-w, w), (0.30 * h, 0.34 * h), cargo * 0.5),
+        block((-half - 0.025, -half), (-0.04, 0.04), (0.33 * h, 0.95 * h), DARK),
         block((-half - 0.02, -half), (-w, w), (0.24 * h, 0.29 * h), (0.8, 0.78, 0.2)),
     ]
     for x in np.linspace(-half + 0.05, half - 0.05, max(int(length / 1.1), 4)):
@@ -221,7 +228,9 @@ def construction(length: float, width: float, height: float, rng: np.random.Gene
     parts = [
         block((-0.95 * half, 0.25 * half), (-0.8 * w, 0.8 * w), (0.26 * h, 0.36 * h), DARK),
         block((-half, 0.3 * half), (-0.9 * w, 0.9 * w), (0.34 * h, 0.60 * h), yellow),
-        block((-half, -0.72 * half), (-0.85 * w, 0.85 * w), (0.36 * h, 0.70 * h), yellow * 0.35),
+        block(
+            (-half - 0.02, -0.72 * half), (-0.85 * w, 0.85 * w), (0.36 * h, 0.70 * h), yellow * 0.35
+        ),
         block((-0.35 * half, 0.3 * half), (0.0, 0.85 * w), (0.60 * h, 0.95 * h), WINDOW, GLASS),
         block((-0.4 * half, 0.33 * half), (-0.03, 0.88 * w), (0.94 * h, h), yellow),
         beam((shoulder, -0.3 * w, 0.5 * h), (0.55 * half, -0.3 * w, 0.92 * h), 0.13 * h, yellow),

@@ -35,7 +35,7 @@ def _head(x: float, z: float, radius: float, rng: np.random.Generator, hat: bool
     return [
         ellipsoid((x, 0, z), (radius, 0.85 * radius, 1.15 * radius), skin),
         ellipsoid(
-            (x - 0.28 * radius, 0, z + 0.25 * radius),
+            (x - 0.45 * radius, 0, z + 0.25 * radius),
             (0.95 * radius, 0.95 * radius, 1.1 * radius),
             cover,
         ),

@@ -204,7 +204,7 @@ def _lane_traffic(pop: Population) -> None:
                 in_crossing = speed < 0.5 and not pop.free_of_crossing(x, 9)
                 yaw = 0.0 if direction > 0 else np.pi
                 used = 4.0 if in_crossing else _drive(pop, x, y + rng.normal(0, 0.15), yaw, speed)
-                x += used + rng.uniform(6, 12 if speed < 0.5 else 30)
+                x += used + (rng.uniform(4, 9) if speed < 0.5 else rng.uniform(9, 34))
 
 
 def _crossing_traffic(pop: Population) -> None:

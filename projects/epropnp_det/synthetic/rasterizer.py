@@ -15,6 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+# Barycentric tolerance: a pixel centre on the edge of two triangles must not fall between them.
+_EDGE = -1e-9
 NEAR = 0.2  # metres; nothing of the world comes nearer to a camera than its own vehicle
 
 
@@ -102,7 +104,7 @@ def _fill(corners, index, owner, inv_depth, triangle, stamp, covered):
             x = col + 0.5 - u0
             w1, w2 = base1 + x * step1, base2 + x * step2
             w0 = 1.0 - w1 - w2
-            if w0 < 0.0 or w1 < 0.0 or w2 < 0.0:
+            if w0 < _EDGE or w1 < _EDGE or w2 < _EDGE:
                 continue
             if owner >= 0 and stamp[row, col] != owner:
                 stamp[row, col] = owner

@@ -17,8 +17,8 @@ from .catalog import Shape
 KEYFRAME_INTERVAL = 0.5  # seconds: nuScenes keyframes come at 2 Hz
 REACH = 95.0  # metres ahead of and behind the own vehicle that are populated and drawn
 LANE = 3.5  # metres
-EGO_SIZE = (8.5, 2.4)  # metres, kept free around the own vehicle, whose middle lies 1.4 m ahead
-EGO_CENTER = 1.4
+EGO_SIZE = (17.0, 2.4)  # metres that stay free around the own vehicle, most of them ahead
+EGO_CENTER = 4.0
 
 
 class Street(NamedTuple):

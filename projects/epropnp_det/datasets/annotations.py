@@ -29,14 +29,15 @@ class AnnotationFilter(NamedTuple):
     Attributes:
         min_visibility: Least nuScenes visibility level, 1 (under 40 %) to 4 (over 80 %).
         max_truncation: Largest share of the box outside the image.
-        min_box_size: Least side of the 2D box in pixels of the original image.
+        min_box_size: Least side of the 2D box in pixels of the original image; mmdet3d drops boxes
+            below one pixel.
         ignore_hidden: Whether objects below ``min_visibility`` are ignored; if not, they are
             trained as background, as the authors' code does with all that fails here.
     """
 
     min_visibility: int | None = None
     max_truncation: float | None = None
-    min_box_size: float | None = None
+    min_box_size: float | None = 1.0
     ignore_hidden: bool = True
 
     def role(self, annotation: Mapping) -> Role:
@@ -54,10 +55,10 @@ class AnnotationFilter(NamedTuple):
 
 
 def lies_in_image(annotation: Mapping, width: float, height: float) -> bool:
-    """Whether the 2D box has at least a pixel and meets the image, by mmdet3d's rule."""
+    """Whether the 2D box meets the image."""
     x, y, box_width, box_height = annotation['bbox']
     meets = x + box_width > 0 and x < width and y + box_height > 0 and y < height
-    return meets and annotation['area'] > 0 and min(box_width, box_height) >= 1
+    return meets and annotation['area'] > 0
 
 
 def check_annotation_file(content: Mapping, path: str, classes: Sequence[str]) -> None:

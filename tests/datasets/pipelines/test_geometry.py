@@ -4,12 +4,13 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from epropnp_det.datasets.pipelines import CropMono3D, FlipMono3D, LoadImageMono3D, ResizeMono3D
-from epropnp_det.datasets.pipelines.geometry import transform_points
 from mmcv.parallel import DataContainer, collate
 from mmdet3d.core.bbox import CameraInstance3DBoxes
 from mmdet3d.datasets.builder import PIPELINES
 from mmdet3d.datasets.pipelines import Compose
+
+from epropnp_det.datasets.pipelines import CropMono3D, FlipMono3D, LoadImageMono3D, ResizeMono3D
+from epropnp_det.datasets.pipelines.geometry import transform_points
 
 WIDTH, HEIGHT = 320, 200
 INTRINSICS = [[250.0, 0.0, 163.7], [0.0, 251.0, 104.2], [0.0, 0.0, 1.0]]

@@ -1,6 +1,7 @@
 import cv2
 import numpy as np
 import pytest
+
 from epropnp_det.datasets.pipelines import LoadImageMono3D
 
 INTRINSICS = [[100.0, 0.0, 32.0], [0.0, 100.0, 24.0], [0.0, 0.0, 1.0]]

@@ -1,0 +1,190 @@
+"""Our converter against mmdet3d's own on the same tables."""
+
+import importlib.util
+import json
+import runpy
+import shutil
+import sys
+from pathlib import Path
+
+import mmcv
+import mmdet3d
+import numpy as np
+import pytest
+from mmdet3d.datasets import NuScenesMonoDataset
+from nuscenes.utils.data_classes import LidarPointCloud
+from nuscenes.utils.geometry_utils import BoxVisibility
+from pyquaternion import Quaternion
+
+from epropnp_det.datasets import NuScenesEProPnPDataset
+from epropnp_det.datasets.prepare import CAMERAS, prepare_nuscenes
+from epropnp_det.datasets.tables import load_tables
+
+IMAGE_ADDITIONS = {
+    'camera',
+    'lidar_path',
+    'lidar2cam',
+    'cam_ego2global_rotation',
+    'cam_ego2global_translation',
+}
+ANNOTATION_ADDITIONS = {'visibility', 'truncation', 'instance_token', 'num_lidar_pts'}
+
+
+@pytest.fixture(scope='module')
+def stock_root(synthetic_root, tmp_path_factory):
+    """The same tables through mmdet3d's converter, told the real size of the images."""
+    path = Path(mmdet3d.__file__).parent / '.mim/tools/data_converter/nuscenes_converter.py'
+    if not path.is_file():
+        pytest.skip(f'this mmdet3d ships no {path}')
+    spec = importlib.util.spec_from_file_location('stock_nuscenes_converter', path)
+    converter = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(converter)
+    root = tmp_path_factory.mktemp('stock') / 'data' / 'nuscenes'
+    root.mkdir(parents=True)
+    for name in ('samples', 'maps', 'v1.0-mini'):
+        (root / name).symlink_to(synthetic_root / name)
+    image = mmcv.imread(str(next((root / 'samples' / 'CAM_FRONT').iterdir())))
+    clip = converter.post_process_coords
+    converter.post_process_coords = lambda corners: clip(corners, image.shape[1::-1])
+    converter.create_nuscenes_infos(str(root), 'nuscenes', 'v1.0-mini', max_sweeps=0)
+    for split in ('train', 'val'):
+        infos = root / f'nuscenes_infos_{split}.pkl'
+        converter.export_2d_annotation(str(root), str(infos), 'v1.0-mini')
+    return root
+
+
+def read(root, split):
+    return json.loads((root / f'nuscenes_infos_{split}_mono3d.coco.json').read_text())
+
+
+def straddles(annotation):
+    """Whether some corner of the box may lie at or behind the camera's plane."""
+    x, y, z, length, height, width, yaw = annotation['bbox_cam3d']
+    return z - np.linalg.norm([length, height, width]) / 2 < 0.15
+
+
+@pytest.mark.parametrize('split', ['train', 'val'])
+def test_equals_mmdet3ds_converter_field_by_field(prepared_root, stock_root, split):
+    mine, stock = read(prepared_root, split), read(stock_root, split)
+    assert mine['categories'] == stock['categories']
+    assert mine['info'] == {'version': 'v1.0-mini', 'split': f'mini_{split}'}
+    assert len(mine['images']) == len(stock['images']) == 18
+    for ours, theirs in zip(mine['images'], stock['images']):
+        assert set(ours) - set(theirs) == IMAGE_ADDITIONS
+        assert {key: ours[key] for key in theirs} == theirs
+    ours_only, theirs_only = (
+        [a for a in content['annotations'] if straddles(a)] for content in (mine, stock)
+    )
+    assert len(ours_only) - len(theirs_only) in range(0, 4)
+    ours, theirs = (
+        [a for a in content['annotations'] if not straddles(a)] for content in (mine, stock)
+    )
+    assert len(ours) == len(theirs) > 60
+    for a, b in zip(ours, theirs):
+        assert set(a) - set(b) == ANNOTATION_ADDITIONS
+        for key in set(b) - {'id'}:
+            if isinstance(b[key], (str, int)) or key == 'segmentation':
+                assert a[key] == b[key], key
+            else:  # centers2d are float32 there
+                tolerance = {'center2d': 2e-3, 'area': 1e-6}.get(key, 1e-9)
+                np.testing.assert_allclose(a[key], b[key], rtol=tolerance, atol=tolerance)
+
+
+def test_either_class_reads_either_file(prepared_root, stock_root):
+    for root in (prepared_root, stock_root):
+        lengths = []
+        for cls in (NuScenesEProPnPDataset, NuScenesMonoDataset):
+            path = root / 'nuscenes_infos_train_mono3d.coco.json'
+            dataset = cls(data_root=str(root), ann_file=str(path), pipeline=[])
+            lengths.append(sum(len(dataset.get_ann_info(i)['labels']) for i in range(len(dataset))))
+        assert lengths[0] == lengths[1] > 60
+
+
+def test_lidar_points_fall_into_the_boxes(prepared_root):
+    """lidar2cam and the boxes agree: as many points in each box as the tables say."""
+    content = read(prepared_root, 'train')
+    image = content['images'][0]
+    points = LidarPointCloud.from_file(str(prepared_root / image['lidar_path'])).points[:3]
+    matrix = np.array(image['lidar2cam'])
+    points = (matrix[:3, :3] @ points + matrix[:3, 3:]).T
+    checked = 0
+    for annotation in content['annotations']:
+        if annotation['image_id'] != image['id'] or annotation['num_lidar_pts'] < 20:
+            continue
+        x, y, z, length, height, width, yaw = annotation['bbox_cam3d']
+        turn = Quaternion(axis=[0, 1, 0], radians=yaw).rotation_matrix
+        local = (points - [x, y, z]) @ turn
+        inside = (np.abs(local) <= np.array([length, height, width]) / 2 + 0.02).all(axis=1)
+        assert inside.sum() == pytest.approx(annotation['num_lidar_pts'], rel=0.15, abs=4)
+        checked += 1
+    assert checked >= 1
+
+
+def test_poses_are_those_of_the_devkit(prepared_root):
+    tables = load_tables(prepared_root, 'v1.0-mini')
+    for image in read(prepared_root, 'val')['images'][:6]:
+        data = tables.get('sample_data', image['id'])
+        pose = tables.get('ego_pose', data['ego_pose_token'])
+        assert image['cam_ego2global_translation'] == pose['translation']
+        assert image['camera'] in CAMERAS and image['camera'] in image['file_name']
+        assert Path(prepared_root, image['file_name']).is_file()
+        _, boxes, _ = tables.get_sample_data(image['id'], BoxVisibility.NONE)
+        centers = np.array([box.center for box in boxes])
+        for annotation in read(prepared_root, 'val')['annotations']:
+            if annotation['image_id'] == image['id']:
+                distance = np.linalg.norm(centers - annotation['bbox_cam3d'][:3], axis=1)
+                assert distance.min() < 1e-6
+
+
+# ---- misuse
+
+
+@pytest.fixture
+def copy_of_root(synthetic_root, tmp_path):
+    """Own tables, shared images."""
+    root = tmp_path / 'root'
+    root.mkdir()
+    shutil.copytree(synthetic_root / 'v1.0-mini', root / 'v1.0-mini')
+    shutil.copytree(synthetic_root / 'samples', root / 'samples', copy_function=_link)
+    shutil.copytree(synthetic_root / 'maps', root / 'maps')
+    return root
+
+
+def _link(source, target):
+    Path(target).symlink_to(source)
+
+
+def test_missing_tables_are_named(copy_of_root, tmp_path):
+    (copy_of_root / 'v1.0-mini' / 'ego_pose.json').unlink()
+    with pytest.raises(FileNotFoundError, match=r"lacks the tables \['ego_pose'\]"):
+        prepare_nuscenes(copy_of_root, 'v1.0-mini')
+    with pytest.raises(FileNotFoundError, match='lacks any table'):
+        prepare_nuscenes(tmp_path, 'v1.0-trainval')
+    with pytest.raises(ValueError, match='unknown version'):
+        prepare_nuscenes(copy_of_root, 'v2.0')
+
+
+def test_missing_images_are_named_or_skipped(copy_of_root, tmp_path):
+    removed = sorted((copy_of_root / 'samples' / 'CAM_BACK').glob('*scene-0061*'))[1]
+    removed.unlink()
+    with pytest.raises(FileNotFoundError, match=f'1 of 3 samples of mini_train.*{removed.name}'):
+        prepare_nuscenes(copy_of_root, 'v1.0-mini', out=tmp_path / 'out')
+    assert not (tmp_path / 'out').exists()
+    paths = prepare_nuscenes(copy_of_root, 'v1.0-mini', out=tmp_path / 'out', skip_missing=True)
+    assert [len(json.loads(path.read_text())['images']) for path in paths] == [0, 18]
+
+
+def test_command_writes_the_same_and_names_errors(
+    prepared_root, repository, tmp_path, monkeypatch, capsys
+):
+    def command(*arguments):
+        script = str(repository / 'tools' / 'prepare_nuscenes.py')
+        monkeypatch.setattr(sys, 'argv', [script, '--version', 'v1.0-mini', *arguments])
+        runpy.run_path(script, run_name='__main__')
+
+    command('--data-root', str(prepared_root), '--out', str(tmp_path), '--prefix', 'my')
+    path = tmp_path / 'my_infos_val_mono3d.coco.json'
+    assert str(path) in capsys.readouterr().out
+    assert json.loads(path.read_text()) == read(prepared_root, 'val')
+    with pytest.raises(SystemExit, match='error: .*lacks any table'):
+        command('--data-root', str(tmp_path))

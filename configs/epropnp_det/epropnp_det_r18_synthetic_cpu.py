@@ -52,7 +52,6 @@ data = dict(
         data_root=data_root,
         ann_file=data_root + 'nuscenes_infos_train_mono3d.coco.json',
         img_prefix=data_root,
-        annotation_filter=dict(min_visibility=2),
         pipeline=train_pipeline,
     ),
     val=dict(

@@ -85,6 +85,8 @@ data = dict(
         img_prefix=data_root,
         classes=class_names,
         pipeline=train_pipeline,
+        # method.md 6.2; what fails is ignored, not trained as background
+        annotation_filter=dict(min_visibility=2, max_truncation=0.8, min_box_size=4),
         modality=input_modality,
         test_mode=False,
         box_type_3d='Camera',

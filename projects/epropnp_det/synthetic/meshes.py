@@ -88,16 +88,21 @@ def block(
     return convex(np.array(rows), _BOX_FACES, color, material)
 
 
+def _across(axis: np.ndarray) -> np.ndarray:
+    """Two unit vectors `(2, 3)` at right angles to an axis and to each other; one is level."""
+    x, y, z = (axis / np.sqrt(axis @ axis)).tolist()
+    level = np.hypot(x, y)
+    if level < 1e-6:
+        return np.eye(3)[:2]
+    return np.array([[y / level, -x / level, 0.0], [x * z / level, y * z / level, -level]])
+
+
 def beam(
     start: Sequence[float], end: Sequence[float], width: float, color: Sequence[float]
 ) -> Mesh:
     """A square bar of a width between two points."""
     start, end = np.asarray(start, float), np.asarray(end, float)
-    axis = (end - start) / np.linalg.norm(end - start)
-    helper = np.eye(3)[np.argmin(np.abs(axis))]
-    side = np.cross(axis, helper)
-    side /= np.linalg.norm(side)
-    up = np.cross(axis, side)
+    side, up = _across(end - start)
     ring = width / 2 * np.stack([side + up, side - up, -side - up, -side + up])
     return convex(np.concatenate([start + ring, end + ring]), _BOX_FACES, color)
 
@@ -111,10 +116,7 @@ def tube(
 ) -> Mesh:
     """A cylinder or truncated cone between two points with a radius at either end."""
     start, end = np.asarray(start, float), np.asarray(end, float)
-    axis = (end - start) / np.linalg.norm(end - start)
-    side = np.cross(axis, np.eye(3)[np.argmin(np.abs(axis))])
-    side /= np.linalg.norm(side)
-    up = np.cross(axis, side)
+    side, up = _across(end - start)
     angle = 2 * np.pi * (np.arange(sides) + 0.5) / sides
     circle = np.cos(angle)[:, None] * side + np.sin(angle)[:, None] * up  # (n, 3)
     points = np.concatenate([start + radii[0] * circle, end + radii[1] * circle])

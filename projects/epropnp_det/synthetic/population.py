@@ -23,7 +23,7 @@ _MARGIN = 0.35  # metres kept free between any two boxes
 _PARKED = ('car', 'truck', 'trailer', 'bus', 'construction_vehicle', 'motorcycle', 'bicycle')
 _PARKED_ODDS = (0.50, 0.11, 0.08, 0.07, 0.06, 0.10, 0.08)
 _DRIVING = ('car', 'truck', 'bus', 'motorcycle', 'bicycle', 'construction_vehicle')
-_DRIVING_ODDS = (0.50, 0.14, 0.12, 0.11, 0.09, 0.04)
+_DRIVING_ODDS = (0.57, 0.12, 0.07, 0.11, 0.09, 0.04)
 
 
 class Population:

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 
 from .cameras import Camera
+from .catalog import VEHICLES
 from .meshes import FACADE, LAMP, Mesh, face_normals
 from .rasterizer import View, draw, rasterize
 from .shading import shade
-from .world import KEYFRAME_INTERVAL, REACH, Pose, World
+from .world import KEYFRAME_INTERVAL, REACH, Pose, World, box_corners
 
 _SUPERSAMPLE_BELOW = 1000  # image widths below this are drawn at twice the size and averaged
 
@@ -128,6 +129,28 @@ def cast_shadows(soup: Soup, world: World) -> np.ndarray:
     return flat.astype(np.float32)
 
 
+def contact_patches(world: World, frame: int) -> np.ndarray:
+    """Where little light reaches the ground because a vehicle or barrier stands right above.
+
+    Args:
+        world: the scene.
+        frame: keyframe index.
+
+    Returns:
+        `(S, 3, 3)` float32 triangles, two for each such object, a centimetre above the ground so
+        that they hide cast shadows.
+    """
+    time = frame * KEYFRAME_INTERVAL
+    solid = [a for a in world.actors if a.name in (*VEHICLES, 'barrier')]
+    if not solid:
+        return np.zeros((0, 3, 3), np.float32)
+    centers = np.stack([a.position(time) for a in solid])
+    length, width, _ = 0.97 * np.stack([a.shape.size for a in solid]).T
+    corners = box_corners(centers, np.array([a.yaw for a in solid]), length, width)  # (n, 4, 2)
+    corners = np.concatenate([corners, np.full((len(solid), 4, 1), 0.01)], -1)
+    return corners[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3, 3).astype(np.float32)
+
+
 def make_view(camera: Camera, ego: Pose, factor: int) -> View:
     """A camera of the rig in the local frame, for images enlarged by a factor."""
     ego_rotation = np.eye(3)
@@ -168,7 +191,8 @@ def render_cameras(
         One rendering per camera, in the order of `world.rig`.
     """
     ego = world.ego_pose(frame)
-    lit, shadows = light_up(soup, world), cast_shadows(soup, world)
+    lit, contact = light_up(soup, world), contact_patches(world, frame)
+    shadows = np.concatenate([contact, cast_shadows(soup, world)])
     no_owner = np.full(len(shadows), -1, np.int32)
     downward = np.zeros((len(shadows), 3), np.float32)
     downward[:, 2] = 1.0
@@ -183,7 +207,7 @@ def render_cameras(
         rasterize(shadows, downward, no_owner, view, shade_depth, shadow, buffers.covered)
         image = np.empty((*shadow.shape, 3), np.float32)
         arrays = (buffers.inv_depth, buffers.triangle, shadow, lit, soup.normals, soup.materials)
-        shade(*arrays, view, world.street, world.light, image)
+        shade(*arrays, len(contact), view, world.street, world.light, image)
         hit = buffers.triangle >= 0
         instances = np.where(hit, soup.owners[buffers.triangle], -1)
         visible = np.bincount(instances[instances >= 0], minlength=count)

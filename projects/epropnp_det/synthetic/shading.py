@@ -13,6 +13,7 @@ from numba import njit
 from .meshes import FACADE, FOLIAGE, GLASS
 from .world import LANE
 
+_CONTACT = 0.45  # fraction of the shaded light that reaches the ground under an object
 _HAZE_RANGE = 260.0  # metres until 63 % of an object's colour is lost
 
 
@@ -138,7 +139,9 @@ def _texture(material, px, py, pz, normal, distance, out):
 
 
 @njit(cache=True, fastmath=True, error_model='numpy')
-def shade(inv_depth, triangle, shadow, lit, normals, materials, view, street, light, image):
+def shade(
+    inv_depth, triangle, shadow, lit, normals, materials, contacts, view, street, light, image
+):
     """Colour every pixel.
 
     Args:
@@ -148,6 +151,7 @@ def shade(inv_depth, triangle, shadow, lit, normals, materials, view, street, li
         lit: `(T, 3)` float32 colours of the triangles after lighting.
         normals: `(T, 3)` float32.
         materials: `(T,)` int32.
+        contacts: shadow triangles below this index lie right under an object.
         view: the camera.
         street: ground texture parameters.
         light: daylight.
@@ -189,6 +193,8 @@ def shade(inv_depth, triangle, shadow, lit, normals, materials, view, street, li
             else:
                 _ground(px, py, depth, street, color)
                 part = light.shadow if shadow[row, col] >= 0 else 1.0
+                if 0 <= shadow[row, col] < contacts:
+                    part *= _CONTACT
                 for c in range(3):
                     color[c] *= (ambient[c] + light.sun[c] * light.to_sun[2]) * part
             fade = np.exp(-depth / _HAZE_RANGE)

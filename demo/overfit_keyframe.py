@@ -76,8 +76,8 @@ def plan(args: argparse.Namespace, config: Path, cfg: Config) -> list[Step]:
         '--show-dir', work / 'vis', '--show-score-thr', args.score_thr, *common,
     )  # fmt: skip
     return [
-        Step('train', 'Train on the six images', train, 1200, work / 'train', mark),
-        Step('test', 'Detect and draw', test, 30, results, mark),
+        Step('train', 'Train on the six images', train, 1200, (work / 'train',), mark),
+        Step('test', 'Detect and draw', test, 30, (results, work / 'vis'), mark),
     ]
 
 

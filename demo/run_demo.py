@@ -80,7 +80,7 @@ def localise(args: argparse.Namespace) -> tuple[str, Config]:
 
 
 def plan(args: argparse.Namespace, config: str, cfg: Config) -> list[Step]:
-    """The four steps. Estimates were measured on two cores with the default arguments."""
+    """The steps. Estimates were measured on two cores with the default arguments."""
     work, tools, data = Path(args.work_dir), ROOT / 'tools', Path(cfg.data_root)
     device = ['--device', args.device] if args.device else []
     common = [*device, '--seed', args.seed, *config_options(args, cfg)]
@@ -101,11 +101,15 @@ def plan(args: argparse.Namespace, config: str, cfg: Config) -> list[Step]:
         '--show-dir', work / 'vis', *shown, *common,
     )  # fmt: skip
     mark = config_fingerprint(cfg)
+    results, chance = work / 'eval' / 'results.pkl', work / 'eval' / 'chance.json'
+    misplace = python(tools / 'chance_level.py', config, results, '--out', chance)
+    evaluated = (work / 'eval', work / 'vis')
     return [
-        Step('data', 'Write a synthetic nuScenes', synthetic, 120 * images, data),
-        Step('prepare', 'Prepare the annotation files', prepare, 20 * images, annotations),
-        Step('train', 'Train the small network', train, 480, work / 'train', mark),
-        Step('test', 'Evaluate with nuscenes-devkit, draw', test, 90 * images, work / 'eval', mark),
+        Step('data', 'Write a synthetic nuScenes', synthetic, 120 * images, (data,)),
+        Step('prepare', 'Prepare the annotation files', prepare, 20 * images, (annotations,)),
+        Step('train', 'Train the small network', train, 480, (work / 'train',), mark),
+        Step('test', 'Evaluate with nuscenes-devkit, draw', test, 90 * images, evaluated, mark),
+        Step('chance', 'Score chance: the wrong frames', misplace, 20, (chance,), mark),
     ]
 
 
@@ -132,6 +136,8 @@ def summarise(
     }
     lines = ['# EPro-PnP-Det demo', '', '| metric | value | meaning |', '|---|---|---|']
     lines += [f'| {name} | {metrics[name]:.4f} | {METRICS[name]} |' for name in METRICS]
+    chance = json.loads((work / 'eval' / 'chance.json').read_text())['mAP']
+    lines += [f'| mAP by chance | {chance:.4f} | the same detections on the wrong frames |']
     lines += ['', f"Synthetic mini_val, nuscenes-devkit's evaluator, seed {args.seed}.", '']
     lines += ['| step | seconds |', '|---|---|']
     lines += [f'| {name} | {value:.0f} |' for name, value in seconds.items()]
@@ -141,6 +147,7 @@ def summarise(
     (work / 'summary.md').write_text(text)
     record = {
         'metrics': metrics,
+        'chance_mAP': chance,
         'seconds': seconds,
         'seed': args.seed,
         'places': {name: str(place) for name, place in places.items()},

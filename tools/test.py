@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -91,11 +92,12 @@ def evaluate(args: argparse.Namespace, cfg: Config, dataset: Dataset, results: l
         results, **{**options, 'metric': args.eval, **(args.eval_options or {})}
     )
     for name, value in metrics.items():
-        print(f'{name}: {value}')
+        if '_' not in name.rpartition('/')[2]:  # the rest, by class, goes into metrics.json
+            print(f'{name}: {value:.4f}')
     if args.work_dir:
         path = Path(args.work_dir) / 'metrics.json'
         path.parent.mkdir(parents=True, exist_ok=True)
-        numbers = {name: float(value) for name, value in metrics.items()}
+        numbers = {k: float(v) if math.isfinite(v) else None for k, v in metrics.items()}
         path.write_text(json.dumps(numbers, indent=1) + '\n')
         print(f'metrics written to {path}')
 

@@ -11,6 +11,7 @@ import mmcv
 import mmdet
 import mmdet3d
 import mmseg
+import torch
 import torch.distributed
 from mmcv import Config, DictAction
 from mmcv.runner import get_dist_info, init_dist
@@ -70,8 +71,9 @@ def start_log(cfg: Config, config_name: str, timestamp: str) -> dict:
         log_file=str(work_dir / f'{timestamp}.log'), log_level=cfg.log_level, name='mmdet'
     )
     environment = '\n'.join(f'{key}: {value}' for key, value in collect_env().items())
-    logger.info(f'Environment:\n{environment}')
-    logger.info(f'Device: {cfg.device}; logs and checkpoints: {work_dir}')
+    (work_dir / f'{timestamp}_environment.txt').write_text(environment + '\n')
+    versions = ', '.join(f'{m.__name__} {m.__version__}' for m in (torch, mmcv, mmdet, mmdet3d))
+    logger.info(f'{versions}; device {cfg.device}; logs and checkpoints: {work_dir}')
     return {'env_info': environment, 'config': cfg.pretty_text, 'exp_name': config_name}
 
 

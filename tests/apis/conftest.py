@@ -25,6 +25,7 @@ class OneParameterDetector(nn.Module):
     def __init__(self, pretrained=None, train_cfg=None, test_cfg=None, width=1):
         super().__init__()
         self.depth = nn.Parameter(torch.full((width,), 5.0))
+        self.register_buffer('constant', torch.ones(1), persistent=False)
 
     def init_weights(self):
         pass

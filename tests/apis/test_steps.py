@@ -10,7 +10,7 @@ def step(tmp_path, name, argument='x', code='', **kwargs):
     output = tmp_path / f'{name}.txt'
     script = tmp_path / f'{name}.py'
     script.write_text(f'import sys\nopen({str(output)!r}, "a").write(sys.argv[1])\n{code}\n')
-    return Step(name, f'Write {name}', python(script, argument), 1, kwargs.get('output', output))
+    return Step(name, f'Write {name}', python(script, argument), 1, (kwargs.get('output', output),))
 
 
 def chain(tmp_path, **kwargs):

@@ -28,16 +28,16 @@ def plan(demo, *arguments):
 
 def test_plan_writes_only_below_the_work_dir(demo, tmp_path):
     steps = plan(demo, '--work-dir', str(tmp_path / 'work'), '--iters', '3', '--seed', '5')
-    assert [step.name for step in steps] == ['data', 'prepare', 'train', 'test']
+    assert [step.name for step in steps] == ['data', 'prepare', 'train', 'test', 'chance']
     for step in steps:
-        assert tmp_path / 'work' in step.output.parents
-    synthetic, prepare, train, test = (' '.join(step.command) for step in steps)
+        assert all(tmp_path / 'work' in output.parents for output in step.outputs)
+    synthetic, prepare, train, *_ = (' '.join(step.command) for step in steps)
     assert f'make_synthetic_nuscenes.py {tmp_path}/work/data' in synthetic
     assert '--seed 5' in synthetic and '--seed 5' in train
     assert f'--data-root {tmp_path}/work/data' in prepare
     assert 'runner.max_epochs=3' in train or 'runner.max_iters=3' in train
     cfg = Config.fromfile(str(tmp_path / 'work' / 'config.py'))
-    assert cfg.data.test.ann_file == str(steps[1].output)
+    assert cfg.data.test.ann_file == str(steps[1].outputs[0])
 
 
 def test_default_plan_uses_the_config_itself(demo, repository, monkeypatch):
@@ -57,9 +57,11 @@ def test_summary(demo, tmp_path):
     (tmp_path / 'metrics.json').write_text(json.dumps({**values, 'other/car': 1.0}))
     metrics = demo.read_metrics(tmp_path / 'metrics.json')
     args = demo.parse_args(['--work-dir', str(tmp_path)])
+    (tmp_path / 'eval').mkdir()
+    (tmp_path / 'eval' / 'chance.json').write_text('{"NDS": 0.1, "mAP": 0.0123}')
     text = demo.summarise(args, 'config.py', metrics, {'data': 10.2, 'train': 5.1})
     assert '| NDS | 0.0000 |' in text and '| mAP | 0.1000 |' in text
-    assert '| total | 15 |' in text
+    assert '| total | 15 |' in text and '| mAP by chance | 0.0123 |' in text
     assert (tmp_path / 'summary.md').read_text() == text
     record = json.loads((tmp_path / 'summary.json').read_text())
     assert record['metrics']['mAAE'] == pytest.approx(0.6)
@@ -141,3 +143,15 @@ def test_test_script_names_a_bad_command_line(script, monkeypatch, capsys, argum
 def test_demo_runs_from_anywhere(repository, tmp_path):
     command = [sys.executable, str(repository / 'demo' / 'run_demo.py'), '--help']
     assert b'--device' in subprocess.run(command, cwd=tmp_path, capture_output=True).stdout
+
+
+def test_chance_gives_every_sample_the_results_of_another(script):
+    tool = script('tools/chance_level.py')
+    results = [{'sample': i // 6, 'camera': i % 6} for i in range(30)]
+    moved = tool.misplaced(results, 6)
+    for before, after in zip(results, moved):
+        assert before['camera'] == after['camera'] and before['sample'] != after['sample']
+    assert sorted(map(str, moved)) == sorted(map(str, results))
+    for count in (6, 13):
+        with pytest.raises(ValueError, match='two or more samples'):
+            tool.misplaced(results[:count], 6)

@@ -82,6 +82,9 @@ def load_weights(model: nn.Module, checkpoint: str | Path) -> dict:
         content = _load_checkpoint(str(path), map_location='cpu')
         weights = content.get('state_dict', content)
         weights = {re.sub(r'^module\.', '', name): value for name, value in weights.items()}
+        # mmcv also writes buffers that are not persistent, such as constants.
+        constants = {name for name, _ in model.named_buffers()} - set(model.state_dict())
+        weights = {name: value for name, value in weights.items() if name not in constants}
         wanted = model.state_dict()
         found = {name: tuple(value.shape) for name, value in weights.items()}
     except Exception as error:  # torch raises many kinds for a file that is no checkpoint

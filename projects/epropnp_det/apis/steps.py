@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import subprocess
@@ -21,8 +22,8 @@ class Step(NamedTuple):
         title: What it does, for people.
         command: Program and arguments.
         estimate: Seconds that it takes on two cores.
-        output: File or folder that it writes; removed before a run of another identity, but only
-            if the chain wrote it.
+        outputs: Files or folders that it writes; removed before a run of another identity, but only
+            if the chain wrote them.
         fingerprint: Of what else decides the result, such as the content of a config.
     """
 
@@ -30,7 +31,7 @@ class Step(NamedTuple):
     title: str
     command: tuple[str, ...]
     estimate: float
-    output: Path
+    outputs: tuple[Path, ...]
     fingerprint: str = ''
 
 
@@ -70,7 +71,7 @@ class StepChain:
             known = self._state.get(step.name, {})
             same = all(known.get(key) == value for key, value in _identity(step).items())
             same = same and not dirty
-            if same and known.get('seconds') is not None and step.output.exists():
+            if same and known.get('seconds') is not None and _complete(step):
                 print(f'{head}: done before in {_clock(known["seconds"])}', flush=True)
                 continue
             dirty = True
@@ -89,26 +90,30 @@ class StepChain:
         return {step.name: self._state[step.name]['seconds'] for step in steps}
 
     def _make_room(self, step: Step) -> None:
-        if step.output.exists() and step.name not in self._state:
-            raise StepFailed(
-                f'{step.output} is there, but no run that {self.state_file} knows of made it. '
-                'Move it away, or choose another folder.'
-            )
-        if step.output.is_dir() and not step.output.is_symlink():
-            shutil.rmtree(step.output)
-        else:
-            step.output.unlink(missing_ok=True)
+        for output in step.outputs:
+            if output.exists() and step.name not in self._state:
+                raise StepFailed(
+                    f'{output} is there, but no run that {self.state_file} knows of made it. '
+                    'Move it away, or choose another folder.'
+                )
+            if output.is_dir() and not output.is_symlink():
+                shutil.rmtree(output)
+            else:
+                output.unlink(missing_ok=True)
 
     def _execute(self, step: Step) -> float:
         start = time.time()
-        code = subprocess.call(step.command)
+        # mmcv 1.x announces its successor at every import.
+        environment = {'PYTHONWARNINGS': 'ignore::UserWarning:mmcv', **os.environ}
+        code = subprocess.call(step.command, env=environment)
         if code != 0:
             raise StepFailed(
                 f'"{step.title}" ended with code {code}; the command above shows why. '
                 'Run the same again to go on from there.'
             )
-        if not step.output.exists():
-            raise StepFailed(f'"{step.title}" did not write {step.output}')
+        if not _complete(step):
+            names = ', '.join(str(output) for output in step.outputs)
+            raise StepFailed(f'"{step.title}" did not write {names}')
         return time.time() - start
 
     def _read(self) -> dict[str, dict]:
@@ -121,6 +126,10 @@ class StepChain:
         self._state[step.name] = {**_identity(step), 'seconds': seconds}
         self.state_file.parent.mkdir(parents=True, exist_ok=True)
         self.state_file.write_text(json.dumps(self._state, indent=1) + '\n')
+
+
+def _complete(step: Step) -> bool:
+    return all(output.exists() for output in step.outputs)
 
 
 def _identity(step: Step) -> dict[str, object]:

@@ -27,7 +27,7 @@ from epropnp_det.apis import (
 )
 from epropnp_det.apis.pictures import write_image
 from epropnp_det.apis.results import CONVENTIONS
-from epropnp_det.visualization import CameraView, draw_side_by_side
+from epropnp_det.visualization import CameraView, draw_side_by_side, enlarged
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
@@ -146,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
         for path, cam2img, target, result in inputs:
             shown = to_objects(result, args.score_thr)
             view = CameraView(cv2.imread(str(path)), cam2img, objects=shown)
-            write_image(target, draw_side_by_side(view, model.CLASSES, args.range))
+            write_image(target, draw_side_by_side(enlarged(view), model.CLASSES, args.range))
             found = to_records(result, model.CLASSES, args.score_thr)
             records.append(
                 {

@@ -11,6 +11,7 @@ from epropnp_det.visualization import (
     draw_panel,
     draw_side_by_side,
     draw_surround_bev,
+    enlarged,
 )
 from epropnp_det.visualization.bev_view import BACKGROUND
 
@@ -213,3 +214,14 @@ def test_above_keeps_objects_without_scores():
     assert len(truth.above(0.5).boxes) == 1
     found = Objects(np.stack([CAR, CAR]), np.array([0, 1]), np.array([0.2, 0.7]))
     assert found.above(0.5).labels.tolist() == [1]
+
+
+def test_enlarged_keeps_boxes_on_their_objects():
+    small = view(CAR)
+    large = enlarged(small, 1000)
+    assert large.image.shape == (1080, 1920, 3)
+    picture = draw_boxes_3d(large.image, *large.objects, cam2img=large.cam2img, show_labels=False)
+    rows, columns = np.nonzero(changed(picture, large.image))
+    assert abs(columns.min() - 3 * (320 + 400 * 4 / 22)) < 4
+    assert abs(rows.max() - 3 * (180 + 400 * 1.75 / 18)) < 4
+    assert enlarged(small, 360) is small

@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..visualization import CameraView, draw_panel, draw_side_by_side
+from ..visualization import CameraView, draw_panel, draw_side_by_side, enlarged
 from .frames import Frame
 from .results import to_objects
 
@@ -55,7 +55,7 @@ def save_pictures(
         name = f'{index:04d}_{sample[:8]}'
         for number, view in enumerate(views):
             path = out_dir / f'{name}_{view.name or number}.jpg'
-            written.append(write_image(path, draw_side_by_side(view, class_names)))
+            written.append(write_image(path, draw_side_by_side(enlarged(view), class_names)))
         if len(views) > 1:
             written.append(write_image(out_dir / f'{name}.jpg', draw_panel(views, class_names)))
         if on_progress is not None:

@@ -7,7 +7,7 @@ from .bev_view import draw_bev, draw_surround_bev
 from .camera_view import draw_boxes_3d
 from .geometry import box_corners, project, project_boxes_2d, project_segments
 from .palette import GROUND_TRUTH_COLOR, class_color
-from .panel import NUSCENES_LAYOUT, draw_panel, draw_side_by_side
+from .panel import NUSCENES_LAYOUT, draw_panel, draw_side_by_side, enlarged
 from .values import LEVEL_CAMERA, CameraView, Objects
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     'draw_panel',
     'draw_side_by_side',
     'draw_surround_bev',
+    'enlarged',
     'project',
     'project_boxes_2d',
     'project_segments',

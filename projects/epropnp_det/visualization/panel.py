@@ -84,6 +84,23 @@ def draw_side_by_side(
     return np.concatenate([camera, bird], axis=1)
 
 
+def enlarged(view: CameraView, min_height: int = 540) -> CameraView:
+    """A view whose image is at least ``min_height`` pixels high: lines and text stay legible.
+
+    Args:
+        view: The view; returned as it is where its image is large enough.
+        min_height: Pixels; the factor is the next whole number.
+    """
+    height, width = view.image.shape[:2]
+    factor = -(-min_height // height)
+    if factor <= 1:
+        return view
+    size = (factor * width, factor * height)
+    image = cv2.resize(view.image, size, interpolation=cv2.INTER_CUBIC)
+    cam2img = np.diag([factor, factor, 1.0]) @ np.asarray(view.cam2img, dtype=np.float64)[:3, :3]
+    return view._replace(image=image, cam2img=cam2img)
+
+
 def _tile(
     view: CameraView | None, size: tuple[int, int], class_names: Sequence[str] | None
 ) -> np.ndarray:

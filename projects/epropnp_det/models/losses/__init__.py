@@ -1,6 +1,7 @@
 """Losses that mmdet does not have."""
 
 from .cosine_angle_loss import CosineAngleLoss
+from .mixture_loss import MixtureNLLLoss
 from .object_losses import ObjectLosses, distance_score
 
-__all__ = ['CosineAngleLoss', 'ObjectLosses', 'distance_score']
+__all__ = ['CosineAngleLoss', 'MixtureNLLLoss', 'ObjectLosses', 'distance_score']

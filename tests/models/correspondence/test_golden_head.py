@@ -41,8 +41,8 @@ def geometry(golden_head):
     )
 
 
-def predict(config, border_ramp, state, golden_head, geometry, golden):
-    head = build_head({**config, 'border_ramp': border_ramp}).eval()
+def predict(config, border_ramp, state, golden_head, geometry, golden, **options):
+    head = build_head({**config, 'border_ramp': border_ramp, **options}).eval()
     head.load_state_dict(state, strict=True)
     labels = golden['labels']
     queries = ObjectQueries(
@@ -112,3 +112,23 @@ def test_default_ramp_differs_at_the_upper_left_border_only(
     )
     inside = near & (network > 4).all(-1) & (network < torch.tensor([316.0, 188.0])).all(-1)
     assert (default.weights[inside] > official[1].weights[inside]).any()
+
+
+def test_v1b_convention_moves_points_and_ramp_only(
+    config, state, golden_head, geometry, golden, official
+):
+    """v1b has the same network: what is off the border is v2's, half a pixel up and left."""
+    arguments = (state, golden_head, geometry, golden)
+    _, v1b = predict(config, 'symmetric', *arguments, x2d_source='sampled', pixel_center=0.0)
+    _, analytic = predict(config, 'symmetric', *arguments)
+    matrix = geometry.img2net[golden['img_inds']]
+    homogeneous = torch.cat([analytic.x2d, torch.ones(24, 128, 1)], dim=-1)
+    network = torch.einsum('nij,npj->npi', matrix, homogeneous)[..., :2]
+    inside = ((network >= 4) & (network <= torch.tensor([316.0, 188.0]))).all(-1)
+    assert 0.3 < inside.float().mean() < 0.99
+    torch.testing.assert_close(v1b.x2d[inside], analytic.x2d[inside] - 0.5, atol=1e-3, rtol=0)
+    # Cell centres at the border of the canvas, 320 x 192 at half size from row 36 on.
+    low, high = torch.tensor([8.0, 44.0]) - 0.5, torch.tensor([632.0, 412.0]) - 0.5
+    assert (v1b.x2d >= low - 1e-3).all() and (v1b.x2d <= high + 1e-3).all()
+    torch.testing.assert_close(v1b.dims, analytic.dims)
+    torch.testing.assert_close(v1b.score_logits, analytic.score_logits)

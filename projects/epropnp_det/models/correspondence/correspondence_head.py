@@ -12,18 +12,20 @@ from torch import Tensor, nn
 from ..structures import Correspondences, DenseFeatures, ImageGeometry, ObjectQueries
 from .deformable_sampler import DeformableSampler, SampledObjects
 from .feature_encoder import DenseFeatureEncoder
-from .image_transform import mirror, network_to_image
+from .image_transform import clamp_to_cells, mirror, network_to_image, shift_pixel_center
 from .point_head import PointHead
 
 __all__ = ['CorrespondenceHead']
+
+X2D_SOURCES = ('analytic', 'sampled')
 
 
 @HEADS.register_module()
 class CorrespondenceHead(BaseModule):
     """Predicts 2D-3D correspondences, dimensions, score, velocity and attribute of each object.
 
-    Source: EPro-PnP, section 4.2; method.md 2.4 and 2.5. 2D points are analytic: the sampling
-    locations are carried back to original pixels, so resize, crop and flip need no coordinate map.
+    Source: EPro-PnP, section 4.2; method.md 2.4 and 2.5. The sampling locations are carried back to
+    original pixels by the inverse image transform, so resize, crop and flip need no coordinate map.
 
     Args:
         num_classes: Number of classes.
@@ -42,10 +44,18 @@ class CorrespondenceHead(BaseModule):
         class_embedding: Whether to add a learned vector of the class to the embedding (v1b_220411,
             v2).
         border_ramp: ``'symmetric'``, or ``'official'`` for official v2 checkpoints (W12).
+        x2d_source: ``'analytic'``: 2D points are the sampling locations, wherever they lie (v2).
+            ``'sampled'``: locations beyond the outermost cell centres are moved onto them, without
+            gradient, as where a coordinate map is sampled with border padding (v1, v1b).
+        pixel_center: Coordinate of the centre of the first original pixel in the frame of ``x2d``,
+            the same as that of the camera: 0.5 (v2) or 0.0 (v1, v1b).
         detach_position_code: Whether the point position code sends no gradient into the 2D points
             (v1, v1b).
         norm_cfg: Norm of the dense fusion layer, GN with 32 groups by default.
         init_cfg: Initialisation config of mmcv.
+
+    Raises:
+        ValueError: If ``x2d_source`` is unknown.
     """
 
     def __init__(
@@ -65,11 +75,17 @@ class CorrespondenceHead(BaseModule):
         dropout: float = 0.1,
         class_embedding: bool = True,
         border_ramp: str = 'symmetric',
+        x2d_source: str = 'analytic',
+        pixel_center: float = 0.5,
         detach_position_code: bool = False,
         norm_cfg: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
+        if x2d_source not in X2D_SOURCES:
+            raise ValueError(f'x2d_source must be one of {X2D_SOURCES}, got {x2d_source!r}')
+        self.x2d_source = x2d_source
+        self.pixel_center = float(pixel_center)
         self.dim_coder = build_bbox_coder(dim_coder)
         self.encoder = DenseFeatureEncoder(
             in_channels, level_channels, embed_dims, num_levels, stride, norm_cfg
@@ -143,8 +159,7 @@ class CorrespondenceHead(BaseModule):
     ) -> Correspondences:
         """Turns what ``sample`` read for the same queries into correspondences."""
         flipped = geometry.flipped[queries.img_inds]
-        x2d = network_to_image(sampled.locations, geometry.img2net[queries.img_inds])
-        x2d = x2d.flatten(1, 2)  # (n, N, 2)
+        x2d = self._image_points(sampled.locations, queries, geometry)
         points = self.point_head(sampled, x2d, flipped)
         weights = points.weight_logits.softmax(1) * sampled.validity.flatten(1)[..., None]
 
@@ -176,6 +191,16 @@ class CorrespondenceHead(BaseModule):
             ValueError: If the embeddings do not have ``embed_dims`` channels.
         """
         return self.predict(self.sample(features, queries, geometry), queries, geometry)
+
+    def _image_points(
+        self, locations: Tensor, queries: ObjectQueries, geometry: ImageGeometry
+    ) -> Tensor:
+        """Sampling locations (n, H, P, 2) as points of the original images, (n, N, 2)."""
+        if self.x2d_source == 'sampled':
+            net_size = geometry.net_size[queries.img_inds]
+            locations = clamp_to_cells(locations, net_size, self.encoder.stride)
+        img2net = shift_pixel_center(geometry.img2net, self.pixel_center)[queries.img_inds]
+        return network_to_image(locations, img2net).flatten(1, 2)
 
     def _predict_dims(self, hidden: Tensor, labels: Tensor) -> Tensor:
         """Encoded dimensions of each object's class, (n, 3)."""

@@ -129,6 +129,7 @@ def populate(population: Population) -> tuple[Actor, ...]:
         All actors.
     """
     _work_zones(population)
+    _one_of_each(population)
     _lane_traffic(population)
     _crossing_traffic(population)
     _parked_rows(population)
@@ -162,6 +163,25 @@ def _work_zones(pop: Population) -> None:
         for _ in range(2):
             spot = (middle + rng.uniform(-8, 8), side * (edge + rng.uniform(1.5, 5)))
             pop.add('pedestrian', 'pedestrian.standing', spot, rng.uniform(-np.pi, np.pi))
+
+
+def _one_of_each(pop: Population) -> None:
+    """Rare classes near the drive, so that each scene can be evaluated on all ten."""
+    rng, street = pop.rng, pop.street
+    last = pop.end_x - REACH
+    strip = street.half - street.parking / 2
+    for name in ('trailer', 'bus', 'truck', 'construction_vehicle', 'motorcycle', 'bicycle'):
+        placed = 0
+        for _ in range(30):
+            side, x = rng.choice([-1, 1]), rng.uniform(-15, last + 35)
+            if placed < 2 and pop.free_of_crossing(x, 12):
+                yaw = 0.0 if side < 0 else np.pi
+                placed += _park(pop, name, x, side * strip, yaw) is not None
+    for name in ('barrier', 'traffic_cone'):
+        for _ in range(6):
+            side, x = rng.choice([-1, 1]), rng.uniform(-10, last + 22)
+            if pop.free_of_crossing(x, 6):
+                pop.add(name, '', (x, side * (street.half + 0.5)), side * np.pi / 2)
 
 
 def _drive(pop: Population, x: float, y: float, yaw: float, speed: float) -> float:

@@ -2,7 +2,7 @@
 
 from .annotations import AnnotationFilter
 from .nuscenes_epropnp import NuScenesEProPnPDataset
-from .pipelines import CropMono3D, FlipMono3D, LoadImageMono3D, ResizeMono3D
+from .pipelines import CropMono3D, FlipMono3D, LoadImageMono3D, LoadLidarMono3D, ResizeMono3D
 from .submission import SubmissionOptions
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     'CropMono3D',
     'FlipMono3D',
     'LoadImageMono3D',
+    'LoadLidarMono3D',
     'NuScenesEProPnPDataset',
     'ResizeMono3D',
     'SubmissionOptions',

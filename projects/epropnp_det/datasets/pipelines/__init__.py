@@ -1,6 +1,7 @@
 """Pipeline steps for monocular 3D detection that never touch intrinsics or 3D ground truth."""
 
 from .geometry import CropMono3D, FlipMono3D, ResizeMono3D
+from .lidar import LoadLidarMono3D
 from .loading import LoadImageMono3D
 
-__all__ = ['CropMono3D', 'FlipMono3D', 'LoadImageMono3D', 'ResizeMono3D']
+__all__ = ['CropMono3D', 'FlipMono3D', 'LoadImageMono3D', 'LoadLidarMono3D', 'ResizeMono3D']

@@ -1,5 +1,7 @@
 """The joined head and detector: every loss and gradient, empty input, reproducible detections."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -190,3 +192,55 @@ def test_several_views_are_refused(model):
     batch = make_batch(flips=(False,))
     with pytest.raises(ValueError, match='one view per image'):
         model(return_loss=False, img=[batch['img']] * 2, img_metas=[batch['img_metas']] * 2)
+
+
+def test_correspondences_may_be_finer_than_the_detector(config):
+    """v1: the pyramid starts at stride 4, objects are found from stride 8 on (method.md 2.1)."""
+    cfg = copy.deepcopy(config)
+    cfg.backbone.out_indices = (0, 1, 2, 3)
+    cfg.neck.update(in_channels=[16, 32, 64, 128], num_outs=4)
+    cfg.bbox_head.correspondence.update(
+        stride=4, num_levels=4, x2d_source='sampled', pixel_center=0.0
+    )
+    cfg.bbox_head.camera.pixel_center = 0.0
+    torch.manual_seed(0)
+    model = build_model(cfg)
+    model.init_weights()
+    model.train()
+    losses = model(return_loss=True, **make_batch())
+    total(losses).backward()
+    assert all(torch.isfinite(value).all() for value in losses.values())
+    silent = [
+        n for n, p in model.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0
+    ]
+    assert silent == []
+
+
+def test_volume_centers_follow_the_pixel_convention(model):
+    """In the network image, v1's rays lie half an original pixel right and down of v2's."""
+    head = model.bbox_head
+    geometry = ImageGeometry.from_metas(make_batch()['img_metas'])
+    gt = GroundTruth(
+        bboxes=torch.tensor([[80.0, 42, 145, 72]]).repeat(2, 1),
+        labels=torch.zeros(2, dtype=torch.long),
+        boxes3d=torch.tensor([[4.6, 1.7, 1.9, 1.0, 0.5, 10.0, 0.3]]).repeat(2, 1),
+        velocities=torch.zeros(2, 2),
+        attributes=torch.zeros(2, dtype=torch.long),
+        img_inds=torch.arange(2),
+    )
+    _, edges = head._visible(gt, geometry)
+    head.pixel_center = 0.0
+    _, integers = head._visible(gt, geometry)
+    expected = edges + torch.tensor([[0.5, 0.5], [-0.5, 0.5]])  # image 1 is mirrored
+    torch.testing.assert_close(integers, expected, atol=0.02, rtol=0)
+
+
+def test_conventions_that_disagree_are_refused(config):
+    cfg = copy.deepcopy(config)
+    cfg.bbox_head.camera.pixel_center = 0.0
+    with pytest.raises(ValueError, match='same pixel_center'):
+        build_model(cfg)
+    cfg = copy.deepcopy(config)
+    cfg.bbox_head.correspondence.stride = 16
+    with pytest.raises(ValueError, match='no level of stride 8'):
+        build_model(cfg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from ..box_conversion import boxes3d_from_instance, velocities_from_instance
 from ..builder import build_pnp
+from ..correspondence.image_transform import shift_pixel_center
 from ..decoding import Detections, decode_detections
 from ..structures import GroundTruth, ImageGeometry
 from ..targets import sample_objects, select_candidates, volume_centers
@@ -26,14 +28,15 @@ class EProPnPHead(BaseMono3DDenseHead):
     """EPro-PnP-Det head (EPro-PnP paper, section 4.2; method.md 2).
 
     Data flows one way: pyramid -> dense ``detector`` -> objects -> ``correspondence`` head ->
-    ``pnp`` -> losses or detections.
+    ``pnp`` -> losses or detections. The pyramid starts at the output stride of the correspondence
+    head; the detector takes the levels of its own strides, the coarser ones.
 
     Args:
         detector: Config of the dense head.
         correspondence: Config of the correspondence head.
         pnp: Config of the EPro-PnP layer used in training.
         pnp_test: Values that replace those of ``pnp`` at test time, e.g. fewer iterations.
-        camera: Config of the camera.
+        camera: Config of the camera; its ``pixel_center`` must be that of ``correspondence``.
         losses: Config of :class:`ObjectLosses`.
         samples_per_img: Object samples per training image.
         class_attributes: Attribute indices that each class may have; None allows all.
@@ -43,6 +46,10 @@ class EProPnPHead(BaseMono3DDenseHead):
             ``nms_iou2d``, ``nms_iou_bev``, ``fast_mode`` (Gauss-Newton instead of trust region) and
             ``seed``.
         init_cfg: Initialisation config of mmcv.
+
+    Raises:
+        ValueError: If camera and correspondences disagree about the centre of the first pixel, or
+            the strides about the pyramid.
     """
 
     def __init__(
@@ -72,6 +79,10 @@ class EProPnPHead(BaseMono3DDenseHead):
         self.min_bbox_side = min_bbox_side
         self.test_cfg = dict(test_cfg or {})
         self.num_classes = self.detector.num_classes
+        self.pixel_center = _same_pixel_center(camera, correspondence)
+        self.first_level = _first_level(
+            self.detector.strides[0], self.correspondence.encoder.stride
+        )
 
     def forward_train(
         self,
@@ -107,7 +118,7 @@ class EProPnPHead(BaseMono3DDenseHead):
         gt = self._ground_truth(gt_bboxes, gt_labels, gt_bboxes_3d, attr_labels, geometry)
         gt, centers = self._visible(gt, geometry)
 
-        dense = self.detector(x)
+        dense = self.detector(x[self.first_level :])
         ignored = {}
         if gt_bboxes_ignore is not None:
             ignored = dict(
@@ -150,7 +161,9 @@ class EProPnPHead(BaseMono3DDenseHead):
         cfg = self.test_cfg
         geometry = ImageGeometry.from_metas(img_metas, feats[0].device)
         queries, cls_scores = select_candidates(
-            self.detector(feats), cfg.get('score_thr', 0.04), cfg.get('max_per_img', 256)
+            self.detector(feats[self.first_level :]),
+            cfg.get('score_thr', 0.04),
+            cfg.get('max_per_img', 256),
         )
         features = self.correspondence.encode(feats, geometry)
         correspondences = self.correspondence(features, queries, geometry)
@@ -214,13 +227,34 @@ class EProPnPHead(BaseMono3DDenseHead):
         found = volume_centers(
             gt.boxes3d,
             geometry.cam2img[gt.img_inds],
-            geometry.img2net[gt.img_inds],
+            shift_pixel_center(geometry.img2net, self.pixel_center)[gt.img_inds],
             geometry.net_size[gt.img_inds],
             stride=self.correspondence.encoder.stride,
         )
         large = (gt.bboxes[:, 2:] - gt.bboxes[:, :2]).amin(dim=1) >= self.min_bbox_side
         keep = (found.volume > MIN_VOLUME) & large
         return gt.select(keep), found.centers[keep]
+
+
+def _same_pixel_center(camera: dict, correspondence: dict) -> float:
+    centers = {float(cfg.get('pixel_center', 0.5)) for cfg in (camera, correspondence)}
+    if len(centers) > 1:
+        raise ValueError(
+            'camera and correspondence must have the same pixel_center, got '
+            f'{sorted(centers)}; 2D points and projections would lie half a pixel apart'
+        )
+    return centers.pop()
+
+
+def _first_level(detector_stride: int, output_stride: int) -> int:
+    """Index of the detector's finest level in a pyramid that starts at the output stride."""
+    level = round(math.log2(detector_stride / output_stride))
+    if level < 0 or output_stride * 2**level != detector_stride:
+        raise ValueError(
+            f'a pyramid that starts at stride {output_stride} (correspondence.stride) has no level '
+            f'of stride {detector_stride}, the first of detector.strides'
+        )
+    return level
 
 
 def _image_indices(rows_per_image: Sequence[Tensor], device: torch.device) -> Tensor:

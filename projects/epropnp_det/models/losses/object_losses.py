@@ -76,6 +76,9 @@ class ObjectLosses(BaseModule):
         loss_reg_orient: On the yaw of ``y* + dy``.
         loss_velo: On velocities; objects of unknown velocity do not count.
         loss_attr: Cross-entropy of attributes.
+        detach_derivative: Whether derivative regularisation sends no gradient into dimensions,
+            weight scale and Huber threshold, only into coordinates, relative weights and 2D points
+            (v1, v1b).
     """
 
     def __init__(
@@ -87,8 +90,10 @@ class ObjectLosses(BaseModule):
         loss_reg_orient: dict | None = None,
         loss_velo: dict | None = None,
         loss_attr: dict | None = None,
+        detach_derivative: bool = False,
     ) -> None:
         super().__init__()
+        self.detach_derivative = detach_derivative
 
         def build(config: dict | None) -> torch.nn.Module | None:
             return None if config is None else build_loss(config)
@@ -197,6 +202,8 @@ class ObjectLosses(BaseModule):
             )
             losses['ess'] = _mean(monte_carlo.ess / monte_carlo.log_weights.shape[0])
         # The score must judge what inference will find, so this solve never sees the true pose.
+        if self.detach_derivative:
+            pnp, points = _constant_threshold(pnp), (*_constant_sizes(pred), camera)
         solution = pnp(*points, with_pose_plus=True, hypothesis=hypothesis)
         error = (solution.pose[:, [0, 2]] - target.pose[:, [0, 2]]).norm(dim=1)
         losses['mean_distance'] = _mean(error * samples.weights)
@@ -229,6 +236,35 @@ class ObjectLosses(BaseModule):
                 pose_plus[:, 3], pose[:, 3], weight=weights, avg_factor=num_requested
             )
         return losses
+
+
+class _ConstantThreshold(torch.nn.Module):
+    """A robust cost whose threshold carries no gradient."""
+
+    def __init__(self, cost: torch.nn.Module) -> None:
+        super().__init__()
+        self.cost = cost
+
+    def forward(self, x2d: Tensor, w2d: Tensor) -> Tensor:
+        return self.cost(x2d, w2d).detach()
+
+
+def _constant_threshold(pnp: torch.nn.Module) -> torch.nn.Module:
+    """The same layer with a Huber threshold that carries no gradient."""
+    return type(pnp)(
+        mc_samples=pnp.mc_samples,
+        num_iter=pnp.num_iter,
+        normalize=pnp.normalize,
+        cost=_ConstantThreshold(pnp.cost),
+        solver=pnp.solver,
+        init_solver=pnp.init_solver,
+    )
+
+
+def _constant_sizes(pred: Correspondences) -> tuple[Tensor, Tensor, Tensor]:
+    """Points and weights whose dimensions and scale carry no gradient."""
+    constant = pred._replace(dims=pred.dims.detach(), scale=pred.scale.detach())
+    return constant.x3d, constant.x2d, constant.w2d
 
 
 def _mean(values: Tensor) -> Tensor:

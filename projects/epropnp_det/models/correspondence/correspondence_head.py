@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from mmcv.runner import BaseModule
@@ -51,6 +52,9 @@ class CorrespondenceHead(BaseModule):
             the same as that of the camera: 0.5 (v2) or 0.0 (v1, v1b).
         detach_position_code: Whether the point position code sends no gradient into the 2D points
             (v1, v1b).
+        initial_scale: Weight scale before training, in 1 / pixel. Weights count in original pixels,
+            so images smaller than nuScenes' want more than the published 1: a scale that starts too
+            small makes the posterior improper, and the correspondences get hardly any gradient.
         norm_cfg: Norm of the dense fusion layer, GN with 32 groups by default.
         init_cfg: Initialisation config of mmcv.
 
@@ -78,6 +82,7 @@ class CorrespondenceHead(BaseModule):
         x2d_source: str = 'analytic',
         pixel_center: float = 0.5,
         detach_position_code: bool = False,
+        initial_scale: float = 1.0,
         norm_cfg: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -97,6 +102,7 @@ class CorrespondenceHead(BaseModule):
         self.point_head = PointHead(
             num_heads, embed_dims // num_heads, point_ffn_channels, dropout, detach_position_code
         )
+        self.initial_scale = initial_scale
         self.scale_branch = nn.Linear(embed_dims, 2)
         self.score_branch = nn.Linear(embed_dims, 1)
         self.object_mlp = nn.Sequential(
@@ -110,12 +116,12 @@ class CorrespondenceHead(BaseModule):
         self.attr_branch = nn.Linear(embed_dims, num_attrs)
 
     def init_weights(self) -> None:
-        """Starts with weight scale 1, mean dimensions of the class, no motion and even scores."""
+        """Starts with ``initial_scale``, mean dimensions of the class, no motion and even scores."""
         super().init_weights()
         if self.class_embedding is not None:
             nn.init.zeros_(self.class_embedding.weight)
         nn.init.zeros_(self.scale_branch.weight)
-        nn.init.zeros_(self.scale_branch.bias)
+        nn.init.constant_(self.scale_branch.bias, math.log(self.initial_scale))
         for layer in self.object_mlp[::2]:
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)

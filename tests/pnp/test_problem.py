@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from epropnp_det.pnp import AdaptiveHuberCost, PerspectiveCamera, Pose4DoF, Pose6DoF
-from epropnp_det.pnp.problem import linearize, pose_cost, residual_rows
+from epropnp_det.pnp.problem import columns_cost, linearize, pose_cost
 
 
 def tilted(objects, pose_type):
@@ -13,26 +13,44 @@ def tilted(objects, pose_type):
     return Pose6DoF.retract(objects.pose, step.expand(len(objects.pose), 6))
 
 
+def with_camera(objects, cam2img):
+    camera = objects.camera
+    return objects._replace(
+        camera=PerspectiveCamera(cam2img, camera.z_min, camera.lower, camera.upper)
+    )
+
+
+def numeric_jacobian(objects, pose_type, pose, eps=1e-5):
+    """Central differences of the weighted projections, (B, 2N, dof)."""
+    columns = []
+    for column in range(pose_type.dof):
+        step = torch.zeros(len(pose), pose_type.dof, dtype=torch.float64)
+        step[:, column] = eps
+        there, back = (
+            objects.camera.project(objects.x3d, pose_type.retract(pose, sign * step))
+            for sign in (1, -1)
+        )
+        columns.append(((there - back) / (2 * eps) * objects.w2d).flatten(1))
+    return torch.stack(columns, -1)
+
+
+@pytest.mark.parametrize('skewed', [False, True])
 @pytest.mark.parametrize('pose_type', [Pose4DoF, Pose6DoF])
-def test_jacobian_matches_finite_differences(random_objects, pose_type):
+def test_system_matches_finite_differences(random_objects, pose_type, skewed):
     objects = random_objects(4, dof=pose_type.dof)
-    skewed = objects.camera.cam2img.clone()
-    skewed[:, 0, 1] = 30.0
-    camera = PerspectiveCamera(skewed, 0.1, objects.camera.lower, objects.camera.upper)
-    objects = objects._replace(camera=camera)
+    if skewed:
+        cam2img = objects.camera.cam2img.clone()
+        cam2img[:, 0, 1], cam2img[:, 1, 0] = 30.0, -12.0
+        objects = with_camera(objects, cam2img)
     problem = objects.problem(torch.full((4,), 1e6, dtype=torch.float64))  # no rescaling
     pose = tilted(objects, pose_type)
-    rows, _ = residual_rows(pose_type, problem, pose, clip_jac=True)
-    for column in range(pose_type.dof):
-        step = torch.zeros(4, pose_type.dof, dtype=torch.float64)
-        step[:, column] = 1e-5
-
-        def residual(sign, step=step):
-            moved = pose_type.retract(pose, sign * step)
-            return residual_rows(pose_type, problem, moved, clip_jac=True)[0][:, -1]
-
-        numeric = (residual(1) - residual(-1)) / 2e-5
-        torch.testing.assert_close(rows[:, column], numeric, atol=1e-5, rtol=1e-6)
+    jacobian = numeric_jacobian(objects, pose_type, pose)
+    residual = (objects.camera.project(objects.x3d, pose) - objects.x2d) * objects.w2d
+    system = linearize(pose_type, problem.columns(), pose)
+    hessian = jacobian.mT @ jacobian
+    torch.testing.assert_close(system.hessian.permute(2, 0, 1), hessian, rtol=1e-6, atol=1e-3)
+    gradient = (jacobian.mT @ residual.flatten(1)[..., None])[..., 0]
+    torch.testing.assert_close(system.gradient.t(), gradient, rtol=1e-6, atol=1e-4)
 
 
 @pytest.mark.parametrize('pose_type', [Pose4DoF, Pose6DoF])
@@ -44,25 +62,37 @@ def test_gradient_is_that_of_the_cost(random_objects, pose_type):
     step = torch.zeros(4, pose_type.dof, dtype=torch.float64, requires_grad=True)
     cost = pose_cost(pose_type, problem, pose_type.retract(pose, step))
     (gradient,) = torch.autograd.grad(cost.sum(), step)
-    torch.testing.assert_close(linearize(pose_type, problem, pose).gradient, gradient)
+    system = linearize(pose_type, problem.columns(), pose)
+    torch.testing.assert_close(system.gradient.t(), gradient)
+    torch.testing.assert_close(system.cost, cost.detach())
+    torch.testing.assert_close(columns_cost(pose_type, problem.columns(), pose), cost.detach())
+
+
+def one_point(objects, point, axis):
+    """The object with one weighted coordinate."""
+    w2d = torch.zeros_like(objects.w2d)
+    w2d[:, point, axis] = 1.0
+    return objects._replace(w2d=w2d)
 
 
 def test_clipped_points_have_no_jacobian(random_objects):
     objects = random_objects(1, points=4)
     x3d = objects.x3d.clone()
     x3d[0, 0] = torch.tensor([0.0, 500.0, 0.0])  # below the lower border: v is clamped, u is not
-    x3d[0, 1] = torch.tensor([0.0, 0.0, 100.0])  # behind the camera for some yaw
-    objects = objects._replace(
-        x3d=x3d, pose=torch.tensor([[1.0, 1.0, 20.0, 3.14159]], dtype=torch.float64)
-    )
-    problem = objects.problem(torch.tensor([1e6], dtype=torch.float64))
-    rows, _ = residual_rows(Pose4DoF, problem, objects.pose, clip_jac=True)
-    columns = rows[0, :4].view(4, 2, 4)  # (dof, axis, point)
-    assert (columns[:, 1, 0] == 0).all()
-    assert (columns[0, 0, 0] != 0).all()
-    assert (columns[:, :, 1] == 0).all()
-    unclipped, _ = residual_rows(Pose4DoF, problem, objects.pose, clip_jac=False)
-    assert (unclipped[0, 0].view(2, 4)[:, 1] != 0).any()
+    x3d[0, 1] = torch.tensor([0.0, 0.0, 100.0])  # behind the camera at this yaw
+    pose = torch.tensor([[1.0, 1.0, 20.0, 3.14159]], dtype=torch.float64)
+    objects = objects._replace(x3d=x3d, pose=pose)
+
+    def hessian(point, axis, clip_jac):
+        part = one_point(objects, point, axis)
+        problem = part.problem(torch.full((1,), 1e9, dtype=torch.float64))
+        return linearize(Pose4DoF, problem.columns(), pose, clip_jac).hessian
+
+    assert (hessian(0, 1, True) == 0).all()
+    assert (hessian(0, 0, True) != 0).any()
+    for axis in (0, 1):
+        assert (hessian(1, axis, True) == 0).all()
+        assert (hessian(1, axis, False) != 0).any()
 
 
 def test_zero_weights_equal_the_kept_subset(random_objects):
@@ -70,10 +100,12 @@ def test_zero_weights_equal_the_kept_subset(random_objects):
     w2d = objects.w2d.clone()
     w2d[:, 12:] = 0
     delta = torch.full((3,), 3.0, dtype=torch.float64)
-    masked = linearize(Pose4DoF, objects._replace(w2d=w2d).problem(delta), objects.pose)
+    masked = objects._replace(w2d=w2d).problem(delta).columns()
     kept = objects._replace(
         x3d=objects.x3d[:, :12], x2d=objects.x2d[:, :12], w2d=objects.w2d[:, :12]
     )
-    subset = linearize(Pose4DoF, kept.problem(delta), objects.pose)
-    for one, other in zip(masked, subset):
+    subset = kept.problem(delta).columns()
+    for one, other in zip(
+        linearize(Pose4DoF, masked, objects.pose), linearize(Pose4DoF, subset, objects.pose)
+    ):
         torch.testing.assert_close(one, other)

@@ -3,7 +3,7 @@ import torch
 
 from epropnp_det.pnp import AdaptiveHuberCost, LMSolver, Pose4DoF, Pose6DoF, RSLMSolver
 from epropnp_det.pnp.problem import pose_cost
-from epropnp_det.pnp.random_sample import gather_points, initial_position, sample_subsets
+from epropnp_det.pnp.random_sample import gather_columns, initial_position, sample_subsets
 
 
 def seeded():
@@ -37,11 +37,13 @@ def test_gathered_points_are_those_of_the_indices(random_objects):
     objects = random_objects(2, points=6)
     problem = objects.problem(torch.tensor([1.0, 2.0], dtype=torch.float64))
     indices = torch.tensor([[[0, 2], [5, 4], [1, 1]], [[3, 3], [0, 1], [2, 5]]])
-    picked = gather_points(problem, indices)
-    assert picked.x3d.shape == (6, 4, 2)
-    assert torch.equal(picked.x3d[1, :3].T, objects.x3d[0, [5, 4]])
-    assert torch.equal(picked.w2d[5].T, objects.w2d[1, [2, 5]])
+    picked = gather_columns(problem, indices)
+    assert picked.x3d.shape == (3, 2, 6)
+    assert torch.equal(picked.x3d[..., 1].T, objects.x3d[0, [5, 4]])
+    assert torch.equal(picked.w2d[..., 5].T, objects.w2d[1, [2, 5]])
     assert picked.delta.tolist() == [1, 1, 1, 2, 2, 2]
+    assert torch.equal(picked.cam2img[..., 3], objects.camera.cam2img[1])
+    assert picked.upper[:, 0, 0].tolist() == [1800, 1100]
 
 
 @pytest.mark.parametrize('dof', [4, 6])
@@ -85,7 +87,7 @@ def test_finds_poses_from_scratch(random_objects, dof, fast_mode):
     pose_type = Pose4DoF if dof == 4 else Pose6DoF
     found = RSLMSolver().solve(pose_type, problem, LMSolver(), fast_mode, seeded())
     torch.testing.assert_close(found.cost, pose_cost(pose_type, problem, found.pose))
-    refined = LMSolver().solve(pose_type, problem, found.pose)
+    refined = LMSolver().solve(pose_type, problem.columns(), found.pose)
     error = (refined.pose[:, :3] - objects.pose[:, :3]).norm(dim=1) / objects.pose[:, 2]
     assert (error < 0.05).double().mean() > 0.9
 

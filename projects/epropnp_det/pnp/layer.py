@@ -162,7 +162,9 @@ class _EProPnP(nn.Module):
             start = self._start(
                 inputs, problem, offset, fast_mode, generator, force_init_solve, hypothesis
             )
-            solution = self.solver.solve(self.pose_type, problem.detach(), start, fast_mode)
+            solution = self.solver.solve(
+                self.pose_type, problem.detach().columns(), start, fast_mode
+            )
             solved = self._finish(inputs, problem, offset, solution, with_pose_plus)
         return PnPResult(
             pose=inputs.unflatten(solved.pose),
@@ -201,7 +203,9 @@ class _EProPnP(nn.Module):
             start = self._start(
                 inputs, problem, offset, fast_mode, generator, force_init_solve, hypothesis
             )
-            solution = self.solver.solve(self.pose_type, problem.detach(), start, fast_mode)
+            solution = self.solver.solve(
+                self.pose_type, problem.detach().columns(), start, fast_mode
+            )
             drawn = adaptive_importance_sampling(
                 self.pose_type,
                 problem,
@@ -334,11 +338,11 @@ class _EProPnP(nn.Module):
         """Covariance, derivative step, flags; everything in the frame of the input."""
         pose = self.pose_type.canonical(solution.pose)
         step = self.solver.gauss_newton_step(solution.linearization)
-        decrement = -(step * solution.linearization.gradient).sum(-1)  # squared Mahalanobis
+        decrement = -(step.t() * solution.linearization.gradient).sum(0)  # squared Mahalanobis
         covariance = self.solver.covariance(solution.linearization)
         plus = None
         if with_pose_plus:
-            system = linearize(self.pose_type, problem, pose)
+            system = linearize(self.pose_type, problem.columns(), pose)
             plus = self.pose_type.retract(pose, self.solver.gauss_newton_step(system))
             plus = self._shift(plus, offset, -1)
         if offset is not None:
@@ -354,10 +358,9 @@ class _EProPnP(nn.Module):
 
     def _shift_covariance(self, covariance: Tensor, pose: Tensor, offset: Tensor) -> Tensor:
         """Covariance of ``t - R offset`` and the rotation from that of ``t`` and the rotation."""
-        rotated = (self.pose_type.rotation(pose) @ offset[..., None])[..., 0]
         dof = self.pose_type.dof
         jacobian = torch.eye(dof, dtype=pose.dtype, device=pose.device).repeat(len(pose), 1, 1)
-        corner = -self.pose_type.offset_jacobian(rotated)  # (B, 3, dof - 3)
+        corner = -self.pose_type.offset_jacobian(pose, offset)  # (B, 3, dof - 3)
         top = torch.cat((jacobian[:, :3, :3], corner), dim=2)
         jacobian = torch.cat((top, jacobian[:, 3:]), dim=1)
         return jacobian @ covariance @ jacobian.transpose(1, 2)

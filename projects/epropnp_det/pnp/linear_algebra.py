@@ -11,22 +11,29 @@ import torch
 from torch import Tensor
 
 
-def solve_spd(matrix: Tensor, rhs: Tensor) -> Tensor:
-    """Solves ``matrix @ x = rhs`` for small symmetric positive definite matrices.
+def planar_matmul(left: Tensor, right: Tensor) -> Tensor:
+    """Matrix product with the object axis last, (n, m, B), (m, p, B) -> (n, p, B)."""
+    product = left[:, 0, None] * right[None, 0]
+    for index in range(1, right.size(0)):
+        product = product + left[:, index, None] * right[None, index]
+    return product
+
+
+def planar_solve_spd(matrix: Tensor, rhs: Tensor) -> Tensor:
+    """Solves small symmetric positive definite systems, object axis last.
 
     Symmetric Gaussian elimination (LDL^T), which needs no pivoting for positive definite matrices.
 
     Args:
-        matrix: (B, d, d), symmetric positive definite.
-        rhs: (B, d, m).
+        matrix: (d, d, B), symmetric positive definite.
+        rhs: (d, m, B).
 
     Returns:
-        (B, d, m). Not finite where a matrix is singular or not finite.
+        (d, m, B). Not finite where a matrix is singular or not finite.
     """
-    dim = matrix.size(-1)
-    work = torch.cat((matrix, rhs), dim=-1).permute(1, 2, 0).contiguous()  # (d, d + m, B)
+    work = torch.cat((matrix, rhs), dim=1)  # (d, d + m, B)
     rows = []
-    for _ in range(dim):
+    for _ in range(matrix.size(0)):
         pivot_row = work[0, 1:] / work[0, :1]  # (d - k - 1 + m, B)
         work = work[1:, 1:] - work[1:, :1] * pivot_row
         rows.append(pivot_row)
@@ -35,7 +42,13 @@ def solve_spd(matrix: Tensor, rhs: Tensor) -> Tensor:
         known = solution.size(0)
         value = row[known:] - (row[:known, None] * solution).sum(0)
         solution = torch.cat((value[None], solution))
-    return solution.permute(2, 0, 1)
+    return solution
+
+
+def solve_spd(matrix: Tensor, rhs: Tensor) -> Tensor:
+    """`planar_solve_spd` with the object axis first, (B, d, d), (B, d, m) -> (B, d, m)."""
+    planar = planar_solve_spd(matrix.permute(1, 2, 0), rhs.permute(1, 2, 0))
+    return planar.permute(2, 0, 1)
 
 
 def inverse_spd(matrix: Tensor) -> Tensor:

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from .cost import huber
 from .pose import Parametrization
-from .problem import SQUARE_FLOOR, Problem, clamp_pixels, pose_matrices
+from .problem import SQUARE_FLOOR, Problem, clamp_pixels
 
-CHUNK_POINTS = {'cpu': 1 << 16, 'cuda': 1 << 24}
+CHUNK_POINTS = {'cpu': 1 << 16, 'cuda': 1 << 25}
 """Projected points that are held at once, by device type."""
 
 
@@ -23,17 +23,19 @@ class _Chunk(NamedTuple):
     """Projections of some objects under all their poses; ``b`` objects."""
 
     difference: Tensor  # pixels - x2d, (b, 2, S, N)
-    distance: Tensor  # norm of the weighted residual, (b, S, N)
+    square: Tensor  # squared norm of the weighted residual, (b, S, N)
     inverse_depth: Tensor  # (b, S, N)
+    unbounded: Tensor  # (b, 2, S, N)
     pixels: Tensor  # clamped, (b, 2, S, N)
-    inside: Tensor | None  # whether a coordinate is unclamped, (b, 2, S, N)
-    before: Tensor | None  # whether the depth is above z_min, (b, S, N)
+    behind: Tensor | None  # whether the depth is not above z_min, (b, S, N)
 
 
 def projections(pose_type: Parametrization, cam2img: Tensor, poses: Tensor) -> Tensor:
     """``K [R | t]`` of every pose, image axis before pose axis: (B, S, dim) -> (B, 3 S, 4)."""
-    matrices = pose_matrices(pose_type, poses)  # (B, S, 3, 4)
-    planar = matrices.transpose(1, 2).flatten(2)  # (B, 3, 4 S)
+    entries = pose_type.rotation_entries(poses)
+    x, y, z = poses[..., :3].unbind(-1)
+    planar = torch.stack((*entries[:3], x, *entries[3:6], y, *entries[6:], z), dim=1)
+    planar = planar.unflatten(1, (3, 4)).transpose(2, 3).flatten(2)  # (B, 3, 4 S)
     return (cam2img @ planar).reshape(poses.size(0), 3 * poses.size(1), 4)
 
 
@@ -54,10 +56,13 @@ def sample_cost(
     """
     matrices = projections(pose_type, problem.cam2img, poses)
     costs = [poses.new_zeros(0, poses.size(1))]
-    for start, stop in _chunks(problem, poses.size(1), chunk_points):
+    for start, stop in object_chunks(
+        problem, matrices.size(1) // 3 * problem.x3d.size(2), chunk_points
+    ):
         part = problem.slice(start, stop)
-        chunk = _project(part, matrices[start:stop], with_masks=False)
-        costs.append(huber(chunk.distance, part.delta[:, None, None]).sum(-1))
+        distance = _project(part, matrices[start:stop]).square.sqrt_()
+        inner = torch.minimum(distance, part.delta[:, None, None])
+        costs.append(distance.sub_(inner, alpha=0.5).mul_(inner).sum(-1))
     return torch.cat(costs)
 
 
@@ -95,15 +100,14 @@ def monte_carlo_cost(
 
 def reference_cost(pose_type: Parametrization, problem: Problem, poses: Tensor) -> Tensor:
     """What `monte_carlo_cost` computes, by plain autograd and with all residuals in memory."""
-    num_objects, num_poses = poses.shape[:2]
-    matrices = problem.cam2img[:, None] @ pose_matrices(pose_type, poses)  # (B, S, 3, 4)
-    points = matrices @ problem.x3d[:, None]  # (B, S, 3, N)
+    matrices = pose_type.rotation(poses) @ problem.x3d[:, None, :3] + poses[..., :3, None]
+    points = problem.cam2img[:, None] @ matrices  # (B, S, 3, N)
     depth = points[:, :, 2:].clamp(min=problem.z_min)
-    pixels = (points[:, :, :2] / depth).transpose(1, 2)  # (B, 2, S, N)
-    pixels = clamp_pixels(problem, pixels)
-    residual = (pixels - problem.x2d[:, :, None]) * problem.w2d[:, :, None]
+    lower, upper = _bounds(problem)
+    pixels = clamp_pixels((points[:, :, :2] / depth).transpose(1, 2), lower, upper)
+    residual = (pixels - problem.x2d[:, :, None]) * problem.w2d[:, :, None]  # (B, 2, S, N)
     distance = residual.square().sum(1).clamp(min=SQUARE_FLOOR).sqrt()  # (B, S, N)
-    return huber(distance, problem.delta[:, None, None]).sum(-1).reshape(num_objects, num_poses)
+    return huber(distance, problem.delta[:, None, None]).sum(-1)
 
 
 class _MonteCarloCost(torch.autograd.Function):
@@ -133,7 +137,7 @@ class _MonteCarloCost(torch.autograd.Function):
         problem = Problem(x3d, x2d, w2d, delta, cam2img, lower, upper, z_min)
         parts = [
             _chunk_gradient(problem.slice(start, stop), matrices[start:stop], grad[start:stop])
-            for start, stop in _chunks(problem, grad.size(1), chunk_points)
+            for start, stop in object_chunks(problem, grad.size(1) * x3d.size(2), chunk_points)
         ]
         if parts:
             gradients = tuple(torch.cat(pieces) for pieces in zip(*parts))
@@ -142,46 +146,54 @@ class _MonteCarloCost(torch.autograd.Function):
         return (*gradients, None, None, None, None)
 
 
-def _chunks(problem: Problem, num_poses: int, chunk_points: int | None) -> list[tuple[int, int]]:
-    """Object ranges whose projected points fit ``chunk_points``."""
-    num_objects, _, num_points = problem.x3d.shape
+def object_chunks(
+    problem: Problem, points_per_object: int, chunk_points: int | None = None
+) -> list[tuple[int, int]]:
+    """Ranges of objects whose points fit ``chunk_points``; None chooses by device."""
+    num_objects = problem.x3d.size(0)
     if chunk_points is None:
         chunk_points = CHUNK_POINTS.get(problem.x3d.device.type, 1 << 22)
-    size = max(1, chunk_points // max(1, num_poses * num_points))
+    size = max(1, chunk_points // max(1, points_per_object))
     return [(start, min(start + size, num_objects)) for start in range(0, num_objects, size)]
 
 
-def _project(problem: Problem, matrices: Tensor, with_masks: bool) -> _Chunk:
+def _bounds(problem: Problem) -> tuple[Tensor | None, Tensor | None]:
+    """Image bounds that broadcast to (b, 2, S, N)."""
+    lower = None if problem.lower is None else problem.lower[..., None, None]
+    upper = None if problem.upper is None else problem.upper[..., None, None]
+    return lower, upper
+
+
+def _project(problem: Problem, matrices: Tensor, with_mask: bool = False) -> _Chunk:
     points = matrices @ problem.x3d  # (b, 3 S, N)
     points = points.unflatten(1, (3, points.size(1) // 3))  # (b, 3, S, N)
-    before = points[:, 2] > problem.z_min if with_masks else None
+    behind = points[:, 2] <= problem.z_min if with_mask else None
     inverse_depth = points[:, 2].clamp_(min=problem.z_min).reciprocal_()
     unbounded = points[:, :2].mul_(inverse_depth[:, None])
-    pixels = clamp_pixels(problem, unbounded)
-    inside = pixels == unbounded if with_masks else None
+    pixels = clamp_pixels(unbounded, *_bounds(problem))
     difference = pixels - problem.x2d[:, :, None]
     residual = difference * problem.w2d[:, :, None]
     square = (residual[:, 0] * residual[:, 0]).addcmul_(residual[:, 1], residual[:, 1])
-    distance = square.clamp_(min=SQUARE_FLOOR).sqrt_()
-    return _Chunk(difference, distance, inverse_depth, pixels, inside, before)
+    square.clamp_(min=SQUARE_FLOOR)
+    return _Chunk(difference, square, inverse_depth, unbounded, pixels, behind)
 
 
 def _chunk_gradient(problem: Problem, matrices: Tensor, grad: Tensor) -> tuple[Tensor, ...]:
     """Gradients of ``sum(grad * cost)`` by x3d, x2d, w2d and delta."""
-    chunk = _project(problem, matrices, with_masks=True)
-    assert chunk.inside is not None and chunk.before is not None
-    delta = problem.delta[:, None, None]
-    grad = grad[..., None]
-    grad_delta = ((chunk.distance - delta).clamp_(min=0) * grad).sum((1, 2))
-    weight = (delta / chunk.distance).clamp_(max=1).mul_(grad)  # (b, S, N)
-    weight *= chunk.distance > SQUARE_FLOOR**0.5  # the floor has no gradient
-    pull = chunk.difference * weight[:, None]  # (b, 2, S, N)
-    grad_w2d = (pull * chunk.difference).sum(2) * problem.w2d
+    chunk = _project(problem, matrices, with_mask=True)
+    assert chunk.behind is not None
+    delta, grad = problem.delta[:, None, None], grad[..., None]
+    distance = chunk.square.sqrt_()
+    grad_delta = ((distance - delta).clamp_(min=0) * grad).sum((1, 2))
+    pull = torch.minimum(distance, delta).div_(distance).mul_(grad)[:, None] * chunk.difference
+    grad_w2d = (pull * chunk.difference).sum(2) * problem.w2d  # (b, 2, N)
     square_w2d = problem.w2d.square()
     grad_x2d = -pull.sum(2) * square_w2d
-    grad_pixels = pull.mul_(square_w2d[:, :, None]).mul_(chunk.inside)
-    grad_xy = grad_pixels.mul_(chunk.inverse_depth[:, None])
-    grad_z = -(grad_xy * chunk.pixels).sum(1, keepdim=True).mul_(chunk.before[:, None])
-    grad_points = torch.cat((grad_xy, grad_z), dim=1).flatten(1, 2)  # (b, 3 S, N)
-    grad_x3d = matrices.transpose(1, 2) @ grad_points  # (b, 4, N)
+    pull.mul_(square_w2d[:, :, None])
+    pull.masked_fill_(chunk.pixels != chunk.unbounded, 0)  # clamped: no gradient
+    by_point = pull.new_empty(pull.size(0), 3, *pull.shape[2:])  # (b, 3, S, N)
+    torch.mul(pull, chunk.inverse_depth[:, None], out=by_point[:, :2])
+    by_z = torch.mul(by_point[:, 0], chunk.pixels[:, 0], out=by_point[:, 2])
+    by_z.addcmul_(by_point[:, 1], chunk.pixels[:, 1]).neg_().masked_fill_(chunk.behind, 0)
+    grad_x3d = matrices.transpose(1, 2) @ by_point.flatten(1, 2)  # (b, 4, N)
     return grad_x3d, grad_x2d, grad_w2d, grad_delta

@@ -25,30 +25,31 @@ class PoseParametrization:
     dim: int
 
     @staticmethod
-    def rotation(pose: Tensor) -> Tensor:
-        """Rotation matrices, (..., dim) -> (..., 3, 3)."""
+    def rotation_entries(pose: Tensor) -> tuple[Tensor, ...]:
+        """The nine entries of the rotation matrices, row by row, (..., dim) -> 9 x (...)."""
         raise NotImplementedError
+
+    @staticmethod
+    def rotation_derivatives(rotation: Tensor) -> tuple[Tensor, ...]:
+        """Derivatives of the rotation by its tangent coordinates, object axis last.
+
+        Args:
+            rotation: (3, 3, B).
+
+        Returns:
+            ``dof - 3`` matrices ``dR``, (3, 3, B): ``dR x`` is the derivative of ``R x``.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def rotation(cls, pose: Tensor) -> Tensor:
+        """Rotation matrices, (..., dim) -> (..., 3, 3)."""
+        entries = cls.rotation_entries(pose)
+        return torch.stack(entries, dim=-1).unflatten(-1, (3, 3))
 
     @staticmethod
     def retract(pose: Tensor, step: Tensor) -> Tensor:
         """Moves poses along tangent vectors, (..., dim), (..., dof) -> (..., dim)."""
-        raise NotImplementedError
-
-    @staticmethod
-    def rotation_columns(
-        d_tx: Tensor, d_ty: Tensor, d_tz: Tensor, x_rot: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Jacobian columns of the rotation from those of the translation.
-
-        Args:
-            d_tx: Derivative of the residuals by the camera-frame x of their points, (B, 2, N).
-            d_ty: Likewise by y.
-            d_tz: Likewise by z.
-            x_rot: Rotated, untranslated points ``R x``, (B, 3, N).
-
-        Returns:
-            ``dof - 3`` tensors (B, 2, N).
-        """
         raise NotImplementedError
 
     @staticmethod
@@ -69,12 +70,14 @@ class PoseParametrization:
         raise NotImplementedError
 
     @classmethod
-    def offset_jacobian(cls, x_rot: Tensor) -> Tensor:
-        """Derivative of ``R x`` by the rotation, (B, 3) -> (B, 3, dof - 3)."""
-        identity = torch.eye(3, dtype=x_rot.dtype, device=x_rot.device)
-        x, y, z = (identity[:, i, None].expand(x_rot.size(0), 3, 1) for i in range(3))
-        columns = cls.rotation_columns(x, y, z, x_rot[..., None])
-        return torch.cat(columns, dim=-1)
+    def offset_jacobian(cls, pose: Tensor, offset: Tensor) -> Tensor:
+        """Derivative of ``R offset`` by the rotation, (B, dim), (B, 3) -> (B, 3, dof - 3)."""
+        rotation = cls.rotation(pose).permute(1, 2, 0)
+        columns = [
+            (derivative * offset.t()).sum(1).t()
+            for derivative in cls.rotation_derivatives(rotation)
+        ]
+        return torch.stack(columns, dim=-1)
 
 
 class Pose4DoF(PoseParametrization):
@@ -84,25 +87,22 @@ class Pose4DoF(PoseParametrization):
     dim = 4
 
     @staticmethod
-    def rotation(pose: Tensor) -> Tensor:
-        """Rotation matrices, (..., 4) -> (..., 3, 3)."""
+    def rotation_entries(pose: Tensor) -> tuple[Tensor, ...]:
+        """``[[c, 0, s], [0, 1, 0], [-s, 0, c]]``, (..., 4) -> 9 x (...)."""
         yaw = pose[..., 3]
         cos, sin = torch.cos(yaw), torch.sin(yaw)
         zero, one = torch.zeros_like(cos), torch.ones_like(cos)
-        rows = torch.stack((cos, zero, sin, zero, one, zero, -sin, zero, cos), dim=-1)
-        return rows.reshape(*yaw.shape, 3, 3)
+        return (cos, zero, sin, zero, one, zero, -sin, zero, cos)
+
+    @staticmethod
+    def rotation_derivatives(rotation: Tensor) -> tuple[Tensor, ...]:
+        """By yaw: ``R x`` moves along ``((R x)_z, 0, -(R x)_x)``."""
+        return (torch.stack((rotation[2], torch.zeros_like(rotation[1]), -rotation[0])),)
 
     @staticmethod
     def retract(pose: Tensor, step: Tensor) -> Tensor:
         """Adds the step, (..., 4); yaw is not wrapped."""
         return pose + step
-
-    @staticmethod
-    def rotation_columns(
-        d_tx: Tensor, d_ty: Tensor, d_tz: Tensor, x_rot: Tensor
-    ) -> tuple[Tensor, ...]:
-        """The yaw column, ``(x_rot_z, 0, -x_rot_x)`` times the translation columns."""
-        return (d_tx * x_rot[:, 2:3] - d_tz * x_rot[:, 0:1],)
 
     @staticmethod
     def random_rotation(
@@ -134,24 +134,31 @@ class Pose6DoF(PoseParametrization):
     dim = 7
 
     @staticmethod
-    def rotation(pose: Tensor) -> Tensor:
-        """Rotation matrices of unit quaternions, (..., 7) -> (..., 3, 3)."""
+    def rotation_entries(pose: Tensor) -> tuple[Tensor, ...]:
+        """Rotation matrix of a unit quaternion, (..., 7) -> 9 x (...)."""
         w, i, j, k = pose[..., 3:].unbind(-1)
-        rows = torch.stack(
-            (
-                1 - 2 * (j * j + k * k),
-                2 * (i * j - k * w),
-                2 * (i * k + j * w),
-                2 * (i * j + k * w),
-                1 - 2 * (i * i + k * k),
-                2 * (j * k - i * w),
-                2 * (i * k - j * w),
-                2 * (j * k + i * w),
-                1 - 2 * (i * i + j * j),
-            ),
-            dim=-1,
+        return (
+            1 - 2 * (j * j + k * k),
+            2 * (i * j - k * w),
+            2 * (i * k + j * w),
+            2 * (i * j + k * w),
+            1 - 2 * (i * i + k * k),
+            2 * (j * k - i * w),
+            2 * (i * k - j * w),
+            2 * (j * k + i * w),
+            1 - 2 * (i * i + j * j),
         )
-        return rows.reshape(*w.shape, 3, 3)
+
+    @staticmethod
+    def rotation_derivatives(rotation: Tensor) -> tuple[Tensor, ...]:
+        """By the tangent vector ``d``: ``R x`` moves along ``2 (R x) x d``."""
+        x, y, z = (2 * rotation).unbind(0)
+        zero = torch.zeros_like(x)
+        return (
+            torch.stack((zero, z, -y)),
+            torch.stack((-z, zero, x)),
+            torch.stack((y, -x, zero)),
+        )
 
     @staticmethod
     def tangent_map(quaternion: Tensor) -> Tensor:
@@ -166,14 +173,6 @@ class Pose6DoF(PoseParametrization):
         moved = (Pose6DoF.tangent_map(pose[..., 3:]) * step[..., None, 3:]).sum(-1)
         quaternion = normalize_quaternion(pose[..., 3:] + moved)
         return torch.cat((pose[..., :3] + step[..., :3], quaternion), dim=-1)
-
-    @staticmethod
-    def rotation_columns(
-        d_tx: Tensor, d_ty: Tensor, d_tz: Tensor, x_rot: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Cross product of the translation columns with ``2 R x``."""
-        x, y, z = (2 * x_rot).unsqueeze(2).unbind(1)  # each (B, 1, N)
-        return (d_ty * z - d_tz * y, d_tz * x - d_tx * z, d_tx * y - d_ty * x)
 
     @staticmethod
     def random_rotation(

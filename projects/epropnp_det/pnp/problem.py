@@ -1,8 +1,9 @@
-"""The planar form of a batch of PnP problems, and its linearisation.
+"""Batches of PnP problems in the two layouts that the layer computes in.
 
-Coordinates come first and points last, ``(B, coordinate, N)``: every elementwise step then runs
-over contiguous points, and one batched matrix product projects all points under all poses. The
-layer builds a `Problem` once per call; nothing here is public.
+`Problem` puts objects first and points last: one batched matrix product projects the points of an
+object under many poses (`monte_carlo_cost`). `Columns` puts objects last: every step of a solver is
+then an elementwise operation over contiguous objects, however few points each has (`linearize`).
+The layer builds a `Problem` once per call; nothing here is public.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from .cost import huber
+from .linear_algebra import planar_matmul
 from .pose import Parametrization
 
 SQUARE_FLOOR = 1e-20
@@ -20,7 +22,7 @@ SQUARE_FLOOR = 1e-20
 
 
 class Problem(NamedTuple):
-    """PnP problems of ``B`` objects with ``N`` points each.
+    """PnP problems of ``B`` objects with ``N`` points each, objects first.
 
     Attributes:
         x3d: Homogeneous object-frame points, (B, 4, N).
@@ -52,14 +54,51 @@ class Problem(NamedTuple):
         parts = (field[start:stop] if isinstance(field, Tensor) else field for field in self)
         return Problem(*parts)  # type: ignore[arg-type]
 
+    def columns(self) -> Columns:
+        """The same problem with objects last."""
+        return Columns(
+            self.x3d[:, :3].permute(1, 2, 0).contiguous(),
+            self.x2d.permute(1, 2, 0).contiguous(),
+            self.w2d.permute(1, 2, 0).contiguous(),
+            self.delta,
+            self.cam2img.permute(1, 2, 0).contiguous(),
+            None if self.lower is None else self.lower.t()[:, None].contiguous(),
+            None if self.upper is None else self.upper.t()[:, None].contiguous(),
+            self.z_min,
+        )
+
+
+class Columns(NamedTuple):
+    """PnP problems of ``B`` objects with ``N`` points each, objects last.
+
+    Attributes:
+        x3d: Object-frame points, (3, N, B).
+        x2d: Pixels, (2, N, B).
+        w2d: Weights, (2, N, B).
+        delta: Huber thresholds, (B,).
+        cam2img: (3, 3, B).
+        lower: Lower clamp of the projections, (2, 1, B) or None.
+        upper: Upper clamp, (2, 1, B) or None.
+        z_min: Smallest depth in metres.
+    """
+
+    x3d: Tensor
+    x2d: Tensor
+    w2d: Tensor
+    delta: Tensor
+    cam2img: Tensor
+    lower: Tensor | None
+    upper: Tensor | None
+    z_min: float
+
 
 class Linearization(NamedTuple):
-    """Robust cost and Gauss-Newton system of one pose per object.
+    """Robust cost and Gauss-Newton system of one pose per object, objects last.
 
     Attributes:
         cost: (B,).
-        hessian: ``J^T J`` with the rescaled Jacobian, (B, dof, dof).
-        gradient: ``J^T r`` with the rescaled Jacobian and residuals, (B, dof).
+        hessian: ``J^T J`` with the rescaled Jacobian, (dof, dof, B).
+        gradient: ``J^T r`` with the rescaled Jacobian and residuals, (dof, B).
     """
 
     cost: Tensor
@@ -68,25 +107,31 @@ class Linearization(NamedTuple):
 
     def where(self, condition: Tensor, other: Linearization) -> Linearization:
         """Takes this one where ``condition`` (B,) holds, ``other`` elsewhere."""
-        return Linearization(
-            torch.where(condition, self.cost, other.cost),
-            torch.where(condition[:, None, None], self.hessian, other.hessian),
-            torch.where(condition[:, None], self.gradient, other.gradient),
-        )
+        return Linearization(*(torch.where(condition, *pair) for pair in zip(self, other)))
 
 
-def pose_matrices(pose_type: Parametrization, pose: Tensor) -> Tensor:
-    """``[R | t]``, (..., dim) -> (..., 3, 4)."""
-    return torch.cat((pose_type.rotation(pose), pose[..., :3, None]), dim=-1)
+class _Reprojection(NamedTuple):
+    """Projected points and their errors."""
+
+    unbounded: Tensor  # (2, N, B)
+    pixels: Tensor  # clamped to the bounds, (2, N, B)
+    depth: Tensor  # not clamped, (N, B)
+    inverse_depth: Tensor  # clamped, (N, B)
+    residual: Tensor  # weighted, (2, N, B)
+    distance: Tensor  # norm of the residual, (N, B)
+    inner: Tensor  # the same, at most delta, (N, B)
+
+    def cost(self) -> Tensor:
+        """Huber cost, (B,)."""
+        return (self.inner * (self.distance - 0.5 * self.inner)).sum(0)
 
 
-def clamp_pixels(problem: Problem, pixels: Tensor) -> Tensor:
-    """Clamps projections to the image bounds, (B, 2, ...) -> (B, 2, ...)."""
-    shape = (pixels.size(0), 2) + (1,) * (pixels.dim() - 2)
-    if problem.lower is not None:
-        pixels = torch.maximum(pixels, problem.lower.reshape(shape))
-    if problem.upper is not None:
-        pixels = torch.minimum(pixels, problem.upper.reshape(shape))
+def clamp_pixels(pixels: Tensor, lower: Tensor | None, upper: Tensor | None) -> Tensor:
+    """Clamps projections to image bounds that broadcast to them."""
+    if lower is not None:
+        pixels = torch.maximum(pixels, lower)
+    if upper is not None:
+        pixels = torch.minimum(pixels, upper)
     return pixels
 
 
@@ -101,61 +146,123 @@ def pose_cost(pose_type: Parametrization, problem: Problem, pose: Tensor) -> Ten
     Returns:
         (B,).
     """
-    projection = problem.cam2img @ pose_matrices(pose_type, pose)  # (B, 3, 4)
-    points = projection @ problem.x3d  # (B, 3, N)
+    matrices = torch.cat((pose_type.rotation(pose), pose[:, :3, None]), dim=-1)
+    points = problem.cam2img @ matrices @ problem.x3d  # (B, 3, N)
+    lower = None if problem.lower is None else problem.lower[..., None]
+    upper = None if problem.upper is None else problem.upper[..., None]
     depth = points[:, 2:].clamp(min=problem.z_min)
-    pixels = clamp_pixels(problem, points[:, :2] / depth)
+    pixels = clamp_pixels(points[:, :2] / depth, lower, upper)
     residual = (pixels - problem.x2d) * problem.w2d
     distance = (residual * residual).sum(1).clamp(min=SQUARE_FLOOR).sqrt()  # (B, N)
     return huber(distance, problem.delta[:, None]).sum(-1)
 
 
-def residual_rows(
-    pose_type: Parametrization, problem: Problem, pose: Tensor, clip_jac: bool
-) -> tuple[Tensor, Tensor]:
-    """Rescaled Jacobian and residuals, stacked, and the cost.
-
-    The rescaling is that of iteratively reweighted least squares, ``sqrt(min(1, delta / s))``,
-    without the second-order term.
-
-    Args:
-        pose_type: Parametrisation of ``pose``.
-        problem: ``B`` objects.
-        pose: (B, dim).
-        clip_jac: Whether projections that sit on a bound, or points held at ``z_min``, get a zero
-            Jacobian.
-
-    Returns:
-        Rows ``[J^T; r^T]``, (B, dof + 1, 2N), and cost, (B,).
-    """
-    matrices = pose_matrices(pose_type, pose)  # (B, 3, 4)
-    rotated = matrices[..., :3] @ problem.x3d[:, :3]  # (B, 3, N)
-    points = problem.cam2img @ (rotated + matrices[..., 3:])  # (B, 3, N)
-    inverse_depth = points[:, 2:].clamp(min=problem.z_min).reciprocal()
-    unbounded = points[:, :2] * inverse_depth
-    pixels = clamp_pixels(problem, unbounded)
-    residual = (pixels - problem.x2d) * problem.w2d  # (B, 2, N)
-    square = (residual * residual).sum(1, keepdim=True).clamp(min=SQUARE_FLOOR)
-    distance = square.sqrt()  # (B, 1, N)
-    delta = problem.delta[:, None, None]
-    cost = huber(distance, delta).sum((1, 2))
-    rescale = (delta / distance).clamp(max=1.0).clamp(min=SQUARE_FLOOR).sqrt()
-    scale = problem.w2d * rescale * inverse_depth  # (B, 2, N)
-    if clip_jac:
-        inside = (pixels == unbounded) & (points[:, 2:] > problem.z_min)
-        scale = scale * inside.to(scale)
-    d_tx = scale * problem.cam2img[:, :2, 0:1]
-    d_ty = scale * problem.cam2img[:, :2, 1:2]
-    d_tz = scale * (problem.cam2img[:, :2, 2:3] - pixels)
-    columns = (d_tx, d_ty, d_tz, *pose_type.rotation_columns(d_tx, d_ty, d_tz, rotated))
-    rows = torch.stack((*columns, residual * rescale), dim=1).flatten(2)  # (B, dof + 1, 2N)
-    return rows, cost
+def columns_cost(pose_type: Parametrization, columns: Columns, pose: Tensor) -> Tensor:
+    """`pose_cost` in the other layout, (B, dim) -> (B,)."""
+    return _reproject(columns, _rotation(pose_type, pose), pose).cost()
 
 
 def linearize(
-    pose_type: Parametrization, problem: Problem, pose: Tensor, clip_jac: bool = True
+    pose_type: Parametrization, columns: Columns, pose: Tensor, clip_jac: bool = True
 ) -> Linearization:
-    """Cost, ``J^T J`` and ``J^T r`` at one pose per object; see `residual_rows`."""
-    rows, cost = residual_rows(pose_type, problem, pose, clip_jac)
-    gram = rows @ rows.transpose(1, 2)  # (B, dof + 1, dof + 1)
-    return Linearization(cost, gram[:, :-1, :-1], gram[:, :-1, -1])
+    """Cost and Gauss-Newton system, differentiable by the correspondences.
+
+    The residuals are rescaled as in iteratively reweighted least squares, by
+    ``sqrt(min(1, delta / s))``, without the second-order term. Derivatives are taken by the
+    homogeneous pixels ``h = K p`` first, where the Jacobian of a point has two zeros, and the sums
+    are carried to camera coordinates by ``K`` (method.md sections 1.1 and 1.3).
+
+    Args:
+        pose_type: Parametrisation of ``pose``.
+        columns: ``B`` objects.
+        pose: (B, dim).
+        clip_jac: Whether projections that sit on a bound, or points held at ``z_min``, get a zero
+            Jacobian.
+    """
+    rotation = _rotation(pose_type, pose)  # (3, 3, B)
+    view = _reproject(columns, rotation, pose)
+    rescale = (view.inner / view.distance).clamp(min=SQUARE_FLOOR).sqrt()  # (N, B)
+    by_xy = columns.w2d * (view.inverse_depth * rescale)  # by h_x or h_y, (2, N, B)
+    if clip_jac:
+        inside = (view.pixels == view.unbounded) & (view.depth > columns.z_min)
+        by_xy = torch.where(inside, by_xy, torch.zeros_like(by_xy))
+    by_z = -by_xy * view.pixels  # by h_z, (2, N, B)
+    by_rotation = []
+    for derivative in pose_type.rotation_derivatives(rotation):
+        moved = _transform(planar_matmul(columns.cam2img, derivative), columns.x3d)  # (3, N, B)
+        by_rotation.append(torch.addcmul(by_xy * moved[:2], by_z, moved[2]))
+    hessian, gradient = _assemble(by_xy, by_z, by_rotation, view.residual * rescale)
+    return Linearization(view.cost(), *_to_camera(columns.cam2img, hessian, gradient))
+
+
+def _rotation(pose_type: Parametrization, pose: Tensor) -> Tensor:
+    """Rotation matrices with objects last, (B, dim) -> (3, 3, B)."""
+    return torch.stack(pose_type.rotation_entries(pose)).unflatten(0, (3, 3))
+
+
+def _transform(matrix: Tensor, points: Tensor) -> Tensor:
+    """``matrix @ points``, and a translation in the fourth column, (3, 3 or 4, B) -> (3, N, B)."""
+    columns = matrix[:, :, None].unbind(1)  # each (3, 1, B)
+    if len(columns) == 4:
+        result = torch.addcmul(columns[3], columns[0], points[0])
+    else:
+        result = columns[0] * points[0]
+    return torch.addcmul(torch.addcmul(result, columns[1], points[1]), columns[2], points[2])
+
+
+def _reproject(columns: Columns, rotation: Tensor, pose: Tensor) -> _Reprojection:
+    matrix = torch.cat((rotation, pose[:, :3].t()[:, None]), dim=1)  # (3, 4, B)
+    points = _transform(planar_matmul(columns.cam2img, matrix), columns.x3d)  # (3, N, B)
+    inverse_depth = points[2].clamp(min=columns.z_min).reciprocal()
+    unbounded = points[:2] * inverse_depth
+    pixels = clamp_pixels(unbounded, columns.lower, columns.upper)
+    residual = (pixels - columns.x2d) * columns.w2d
+    square = torch.addcmul(residual[0] * residual[0], residual[1], residual[1])
+    distance = square.clamp(min=SQUARE_FLOOR).sqrt()
+    inner = torch.minimum(distance, columns.delta)
+    return _Reprojection(unbounded, pixels, points[2], inverse_depth, residual, distance, inner)
+
+
+def _assemble(
+    by_xy: Tensor, by_z: Tensor, by_rotation: list[Tensor], residual: Tensor
+) -> tuple[Tensor, Tensor]:
+    """``J^T J`` (dof, dof, B) and ``J^T r`` (dof, B) by homogeneous pixels and rotation."""
+
+    def dot(one: Tensor, other: Tensor) -> Tensor:
+        return (one * other).sum(1)  # (2, B)
+
+    def with_position(other: Tensor) -> Tensor:
+        return torch.cat((dot(by_xy, other), dot(by_z, other).sum(0, keepdim=True)))  # (3, B)
+
+    square, cross = dot(by_xy, by_xy), dot(by_xy, by_z)
+    zero = torch.zeros_like(square[0])
+    position = torch.stack(
+        (
+            torch.stack((square[0], zero, cross[0])),
+            torch.stack((zero, square[1], cross[1])),
+            torch.cat((cross, dot(by_z, by_z).sum(0, keepdim=True))),
+        )
+    )  # (3, 3, B)
+    mixed = torch.stack([with_position(column) for column in by_rotation], dim=1)
+    sums = {}
+    for row, one in enumerate(by_rotation):
+        for column, other in enumerate(by_rotation[: row + 1]):
+            sums[row, column] = sums[column, row] = dot(one, other).sum(0)
+    count = range(len(by_rotation))
+    rotation = torch.stack([torch.stack([sums[row, column] for column in count]) for row in count])
+    top = torch.cat((position, mixed), dim=1)
+    bottom = torch.cat((mixed.transpose(0, 1), rotation), dim=1)
+    gradient = [with_position(residual)]
+    gradient.append(torch.stack([dot(column, residual).sum(0) for column in by_rotation]))
+    return torch.cat((top, bottom)), torch.cat(gradient)
+
+
+def _to_camera(cam2img: Tensor, hessian: Tensor, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    """Changes the position's basis from homogeneous pixels ``K p`` to camera coordinates ``p``."""
+    transposed = cam2img.transpose(0, 1)
+    top = planar_matmul(transposed, torch.cat((hessian[:3], gradient[:3, None]), dim=1))
+    position = planar_matmul(top[:, :3], cam2img)
+    mixed = top[:, 3:-1]
+    upper = torch.cat((position, mixed), dim=1)
+    lower = torch.cat((mixed.transpose(0, 1), hessian[3:, 3:]), dim=1)
+    return torch.cat((upper, lower)), torch.cat((top[:, -1], gradient[3:]))

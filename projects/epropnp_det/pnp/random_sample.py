@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from .levenberg_marquardt import LMSolver
-from .monte_carlo_cost import sample_cost
+from .monte_carlo_cost import object_chunks, sample_cost
 from .pose import Parametrization, Pose4DoF
-from .problem import Problem
+from .problem import Columns, Problem
 
 
 class InitialPose(NamedTuple):
@@ -75,17 +75,31 @@ class RSLMSolver:
         Returns:
             Poses (B, dim) and their cost over all points (B,).
         """
-        num_objects, _, num_points = problem.x3d.shape
-        size = min(self.num_points, num_points)
+        size = min(self.num_points, problem.x3d.size(-1))
+        found = [InitialPose(problem.delta.new_zeros(0, pose_type.dim), problem.delta.new_zeros(0))]
+        for start, stop in object_chunks(problem, self.num_proposals * size):
+            part = problem.slice(start, stop)
+            found.append(self._solve_chunk(pose_type, part, solver, fast_mode, generator))
+        return InitialPose(*(torch.cat(pieces) for pieces in zip(*found)))
+
+    def _solve_chunk(
+        self,
+        pose_type: Parametrization,
+        problem: Problem,
+        solver: LMSolver,
+        fast_mode: bool,
+        generator: torch.Generator | None,
+    ) -> InitialPose:
+        size = min(self.num_points, problem.x3d.size(-1))
         indices = sample_subsets(problem.w2d, self.num_proposals, size, generator)
-        subsets = gather_points(problem, indices)  # B * num_proposals objects
         position = initial_position(pose_type, problem, self.weighted_init)
-        shape = (num_objects, self.num_proposals)
+        shape = (len(position), self.num_proposals)
         rotation = pose_type.random_rotation(shape, position, generator)
         start = torch.cat((position[:, None].expand(*shape, 3), rotation), dim=-1)
         subset_solver = replace(solver, num_iter=self.num_iter)
-        solution = subset_solver.solve(pose_type, subsets, start.flatten(0, 1), fast_mode)
-        poses = solution.pose.view(*shape, pose_type.dim)  # (B, P, dim)
+        poses = subset_solver.solve_pose(
+            pose_type, gather_columns(problem, indices), start.flatten(0, 1), fast_mode
+        ).unflatten(0, shape)  # (B, P, dim)
         cost = sample_cost(pose_type, problem, poses)  # (B, P)
         rank = torch.where(torch.isfinite(cost), cost, torch.full_like(cost, math.inf))
         if self.reject_behind:
@@ -116,20 +130,13 @@ def sample_subsets(
     """
     num_objects, _, num_points = w2d.shape
     weight = w2d.mean(1)[:, None].clamp(min=torch.finfo(w2d.dtype).tiny)  # (B, 1, N)
-    unit = torch.rand(
-        num_objects,
-        num_subsets,
-        num_points,
-        dtype=w2d.dtype,
-        device=w2d.device,
-        generator=generator,
-    )
+    clock = torch.empty(num_objects, num_subsets, num_points, dtype=w2d.dtype, device=w2d.device)
     # exponential races: the `size` earliest arrivals at rates `weight` are such a subset
-    arrival = torch.log1p(-unit).neg_() / weight
+    arrival = clock.exponential_(generator=generator) / weight
     return arrival.topk(size, dim=-1, largest=False, sorted=False).indices
 
 
-def gather_points(problem: Problem, indices: Tensor) -> Problem:
+def gather_columns(problem: Problem, indices: Tensor) -> Columns:
     """The problems that keep only some points.
 
     Args:
@@ -140,23 +147,24 @@ def gather_points(problem: Problem, indices: Tensor) -> Problem:
         ``B * P`` objects with ``k`` points.
     """
     num_objects, num_subsets, size = indices.shape
+    first = torch.arange(num_objects, device=indices.device) * problem.x3d.size(-1)
+    flat = (indices + first[:, None, None]).permute(2, 0, 1).flatten()  # (k B P,)
 
     def pick(tensor: Tensor) -> Tensor:
-        index = indices.flatten(1)[:, None].expand(-1, tensor.size(1), -1)
-        picked = tensor.gather(2, index).unflatten(2, (num_subsets, size))
-        return picked.transpose(1, 2).flatten(0, 1)  # (B P, coordinate, k)
+        picked = tensor.transpose(0, 1).flatten(1).index_select(1, flat)
+        return picked.unflatten(1, (size, num_objects * num_subsets))  # (coordinate, k, B P)
 
-    def repeat(tensor: Tensor | None) -> Tensor | None:
-        return None if tensor is None else tensor.repeat_interleave(num_subsets, dim=0)
+    def repeat(tensor: Tensor) -> Tensor:
+        return tensor.repeat_interleave(num_subsets, dim=0).movedim(0, -1).contiguous()
 
-    return Problem(
-        pick(problem.x3d),
+    return Columns(
+        pick(problem.x3d[:, :3]),
         pick(problem.x2d),
         pick(problem.w2d),
-        problem.delta.repeat_interleave(num_subsets, dim=0),
-        problem.cam2img.repeat_interleave(num_subsets, dim=0),
-        repeat(problem.lower),
-        repeat(problem.upper),
+        repeat(problem.delta),
+        repeat(problem.cam2img),
+        None if problem.lower is None else repeat(problem.lower)[:, None],
+        None if problem.upper is None else repeat(problem.upper)[:, None],
         problem.z_min,
     )
 

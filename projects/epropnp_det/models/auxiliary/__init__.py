@@ -1,5 +1,25 @@
 """Dense auxiliary branch of training: supervision from poses and from LiDAR (method.md 2.6)."""
 
+from .auxiliary_head import AuxiliaryHead, encode_reprojection_error
+from .depth_branch import DepthBranch, decode_depth
+from .lidar_points import LidarPoints, cell_targets, object_points
+from .objects import SupervisedObjects, supervised_objects
+from .roi_branch import RoIBranch, RoIPrediction
 from .roi_overlap import RoIPairs, find_overlaps, inter_roi_logsumexp
 
-__all__ = ['RoIPairs', 'find_overlaps', 'inter_roi_logsumexp']
+__all__ = [
+    'AuxiliaryHead',
+    'DepthBranch',
+    'LidarPoints',
+    'RoIBranch',
+    'RoIPairs',
+    'RoIPrediction',
+    'SupervisedObjects',
+    'cell_targets',
+    'decode_depth',
+    'encode_reprojection_error',
+    'find_overlaps',
+    'inter_roi_logsumexp',
+    'object_points',
+    'supervised_objects',
+]

@@ -17,6 +17,20 @@ __all__ = ['EProPnPDet']
 class EProPnPDet(SingleStageMono3DDetector):
     """EPro-PnP-Det: backbone, pyramid and :class:`EProPnPHead` (EPro-PnP paper, section 4.2)."""
 
+    def forward_train(self, img: Tensor, img_metas: list[dict], **targets) -> dict[str, Tensor]:
+        """Losses of a batch of ``B`` images.
+
+        Args:
+            img: Network input, (B, 3, H, W).
+            img_metas: Metas of the Mono3D pipeline steps.
+            **targets: Ground truth as :meth:`EProPnPHead.forward_train` takes it, which may have
+                LiDAR points beside what mmdet3d's detectors know.
+
+        Returns:
+            Losses and metrics by name.
+        """
+        return self.bbox_head.forward_train(self.extract_feat(img), img_metas, **targets)
+
     def simple_test(
         self, img: Tensor, img_metas: list[dict], rescale: bool = False
     ) -> list[dict[str, dict]]:

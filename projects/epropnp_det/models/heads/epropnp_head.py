@@ -36,6 +36,8 @@ class EProPnPHead(BaseMono3DDenseHead):
         correspondence: Config of the correspondence head.
         pnp: Config of the EPro-PnP layer used in training.
         pnp_test: Values that replace those of ``pnp`` at test time, e.g. fewer iterations.
+        auxiliary: Config of :class:`AuxiliaryHead`, the dense losses; None for none. Its
+            ``embed_dims`` and ``num_heads`` are those of ``correspondence`` if not given.
         camera: Config of the camera; its ``pixel_center`` must be that of ``correspondence``.
         losses: Config of :class:`ObjectLosses`.
         samples_per_img: Object samples per training image.
@@ -60,6 +62,7 @@ class EProPnPHead(BaseMono3DDenseHead):
         camera: dict,
         losses: dict,
         pnp_test: dict | None = None,
+        auxiliary: dict | None = None,
         samples_per_img: int = 48,
         class_attributes: Sequence[Sequence[int]] | None = None,
         min_bbox_side: float = 4.0,
@@ -74,6 +77,7 @@ class EProPnPHead(BaseMono3DDenseHead):
         self.pnp_test = build_pnp({**pnp, **(pnp_test or {})})
         self.make_camera = build_pnp(camera)
         self.losses = build_loss(losses)
+        self.auxiliary = self._build_auxiliary(auxiliary)
         self.samples_per_img = samples_per_img
         self.class_attributes = class_attributes
         self.min_bbox_side = min_bbox_side
@@ -96,6 +100,7 @@ class EProPnPHead(BaseMono3DDenseHead):
         depths: list[Tensor] | None = None,
         attr_labels: list[Tensor] | None = None,
         gt_bboxes_ignore: list[Tensor] | None = None,
+        lidar_points: list[Tensor] | None = None,
     ) -> dict[str, Tensor]:
         """Losses of a batch of ``B`` images.
 
@@ -110,6 +115,8 @@ class EProPnPHead(BaseMono3DDenseHead):
             depths: Not used, the boxes say it.
             attr_labels: Attribute indices, (G,) per image.
             gt_bboxes_ignore: 2D boxes that are neither object nor background.
+            lidar_points: x, y, z in the camera frame and u, v in original pixels, (P, 5) per image,
+                for the auxiliary losses; see ``LoadLidarMono3D``.
 
         Returns:
             Losses and metrics by name.
@@ -131,7 +138,8 @@ class EProPnPHead(BaseMono3DDenseHead):
         num_requested = self.samples_per_img * len(img_metas)
         samples = sample_objects(dense, targets, gt, num_requested)
         features = self.correspondence.encode(x, geometry)
-        correspondences = self.correspondence(features, samples.queries, geometry)
+        sampled = self.correspondence.sample(features, samples.queries, geometry)
+        correspondences = self.correspondence.predict(sampled, samples.queries, geometry)
         losses.update(
             self.losses(
                 self.pnp,
@@ -143,6 +151,19 @@ class EProPnPHead(BaseMono3DDenseHead):
                 num_requested,
             )
         )
+        if self.auxiliary is not None:
+            losses.update(
+                self.auxiliary(
+                    features,
+                    samples,
+                    sampled.query,
+                    correspondences.dims,
+                    gt,
+                    self.make_camera(geometry.cam2img, geometry.img_size),
+                    self._camera_pixels(geometry),
+                    lidar_points,
+                )
+            )
         return losses
 
     def simple_test(
@@ -196,6 +217,16 @@ class EProPnPHead(BaseMono3DDenseHead):
         """Alias that mmdet3d's base class asks for; see :meth:`simple_test`."""
         return self.simple_test(*args, **kwargs)
 
+    def _build_auxiliary(self, auxiliary: dict | None) -> torch.nn.Module | None:
+        sampler = self.correspondence.sampler
+        widths = dict(embed_dims=sampler.embed_dims, num_heads=sampler.num_heads)
+        return None if auxiliary is None else build_head({**widths, **auxiliary})
+
+    def _camera_pixels(self, geometry: ImageGeometry) -> ImageGeometry:
+        """The geometry with ``img2net`` of the pixels that cameras project to."""
+        img2net = shift_pixel_center(geometry.img2net, self.pixel_center)
+        return geometry._replace(img2net=img2net)
+
     def _camera(self, geometry: ImageGeometry, img_inds: Tensor):
         return self.make_camera(geometry.cam2img[img_inds], geometry.img_size[img_inds])
 
@@ -227,7 +258,7 @@ class EProPnPHead(BaseMono3DDenseHead):
         found = volume_centers(
             gt.boxes3d,
             geometry.cam2img[gt.img_inds],
-            shift_pixel_center(geometry.img2net, self.pixel_center)[gt.img_inds],
+            self._camera_pixels(geometry).img2net[gt.img_inds],
             geometry.net_size[gt.img_inds],
             stride=self.correspondence.encoder.stride,
         )

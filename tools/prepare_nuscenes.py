@@ -1,9 +1,16 @@
-"""Write the annotation files of nuScenes for monocular detection; see `epropnp_det.datasets`."""
+"""Write the annotation files of nuScenes for monocular detection; see `docs/data.md`.
+
+An interrupted run can be started again and goes on where it stopped.
+"""
 
 import argparse
+import resource
 import sys
+import time
+from pathlib import Path
 
-from epropnp_det.datasets.prepare import SPLITS, prepare_nuscenes
+from epropnp_det.datasets.prepare import SPLITS, default_workers, prepare_nuscenes
+from epropnp_det.datasets.tables import read_split_file
 
 
 def parse_args() -> argparse.Namespace:
@@ -18,22 +25,44 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', help='folder for the files, if not the data root')
     parser.add_argument('--prefix', default='nuscenes', help='start of the file names')
     parser.add_argument(
-        '--skip-missing', action='store_true', help='leave out scenes with missing images'
+        '--skip-missing', action='store_true', help='leave out scenes with missing files'
     )
+    parser.add_argument(
+        '--split',
+        metavar='FILE',
+        help='write the scenes or samples that this .txt or .json file lists, not the official '
+        'splits; the result is named after it',
+    )
+    parser.add_argument('--workers', type=int, default=default_workers(), help='processes')
     return parser.parse_args()
 
 
 def main() -> None:
-    """Write the files and say where they lie."""
+    """Write the files and say where they lie, and what it took."""
     args = parse_args()
+    start = time.time()
     try:
+        splits = {Path(args.split).stem: read_split_file(args.split)} if args.split else None
         paths = prepare_nuscenes(
-            args.data_root, args.version, args.out, args.prefix, args.skip_missing
+            args.data_root,
+            args.version,
+            args.out,
+            args.prefix,
+            args.skip_missing,
+            args.workers,
+            splits,
         )
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f'error: {error}')
+    except KeyboardInterrupt:
+        sys.exit('interrupted: the same command goes on where this one stopped')
     for path in paths:
-        print(path)
+        print(f'{path} ({path.stat().st_size / 1e6:.1f} MB)')
+    memory = [resource.getrusage(who).ru_maxrss / 1e3 for who in (0, -1)]
+    print(
+        f'{time.time() - start:.1f} s with {args.workers} processes; peak memory '
+        f'{memory[0]:.0f} MB, largest worker {memory[1]:.0f} MB (mostly shared)'
+    )
 
 
 if __name__ == '__main__':

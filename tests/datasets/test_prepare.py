@@ -12,12 +12,14 @@ import mmdet3d
 import numpy as np
 import pytest
 from mmdet3d.datasets import NuScenesMonoDataset
+from nuscenes import NuScenes
 from nuscenes.utils.data_classes import LidarPointCloud
 from nuscenes.utils.geometry_utils import BoxVisibility
 from pyquaternion import Quaternion
 
-from epropnp_det.datasets import NuScenesEProPnPDataset
-from epropnp_det.datasets.prepare import CAMERAS, prepare_nuscenes
+from epropnp_det.datasets import NuScenesEProPnPDataset, prepare
+from epropnp_det.datasets.convert import CAMERAS
+from epropnp_det.datasets.prepare import prepare_nuscenes
 from epropnp_det.datasets.tables import load_tables
 
 IMAGE_ADDITIONS = {
@@ -114,7 +116,7 @@ def test_lidar_points_fall_into_the_boxes(prepared_root):
         x, y, z, length, height, width, yaw = annotation['bbox_cam3d']
         turn = Quaternion(axis=[0, 1, 0], radians=yaw).rotation_matrix
         local = (points - [x, y, z]) @ turn
-        inside = (np.abs(local) <= np.array([length, height, width]) / 2 + 0.02).all(axis=1)
+        inside = (np.abs(local) <= np.array([length, height, width]) / 2 + 0.002).all(axis=1)
         assert inside.sum() == pytest.approx(annotation['num_lidar_pts'], rel=0.15, abs=4)
         checked += 1
     assert checked >= 1
@@ -172,6 +174,117 @@ def test_missing_images_are_named_or_skipped(copy_of_root, tmp_path):
     assert not (tmp_path / 'out').exists()
     paths = prepare_nuscenes(copy_of_root, 'v1.0-mini', out=tmp_path / 'out', skip_missing=True)
     assert [len(json.loads(path.read_text())['images']) for path in paths] == [0, 18]
+
+
+@pytest.mark.parametrize('workers', [2, 5])
+def test_the_number_of_processes_does_not_matter(prepared_root, tmp_path, workers):
+    for path in prepare_nuscenes(prepared_root, 'v1.0-mini', out=tmp_path, workers=workers):
+        assert path.read_bytes() == (prepared_root / path.name).read_bytes()
+    assert not list(tmp_path.glob('.*'))
+
+
+@pytest.fixture
+def interruptible(copy_of_root, tmp_path, monkeypatch):
+    """Runs the converter; it is interrupted in the scene of that number, and counts the scenes."""
+    convert, calls = prepare.convert_samples, []
+
+    def run(stop_at=None):
+        def counted(*arguments):
+            calls.append(arguments)
+            if len(calls) == stop_at:
+                raise KeyboardInterrupt
+            return convert(*arguments)
+
+        calls.clear()
+        monkeypatch.setattr(prepare, 'convert_samples', counted)
+        try:
+            return prepare_nuscenes(copy_of_root, 'v1.0-mini', out=tmp_path / 'out'), len(calls)
+        except KeyboardInterrupt:
+            return None, len(calls)
+
+    return run
+
+
+def split_in_two(root):
+    """Puts the scenes' samples alternately, so that there are several parts per split."""
+    path = root / 'v1.0-mini' / 'sample.json'
+    rows = json.loads(path.read_text())
+    scenes = list(dict.fromkeys(row['scene_token'] for row in rows))
+    groups = [[row for row in rows if row['scene_token'] == scene] for scene in scenes]
+    path.write_text(json.dumps([row for pair in zip(*groups) for row in pair]))
+
+
+def test_an_interrupted_run_goes_on(copy_of_root, tmp_path, interruptible, monkeypatch):
+    monkeypatch.setitem(prepare.SPLITS, 'v1.0-mini', {'all': ['scene-0061', 'scene-0103']})
+    split_in_two(copy_of_root)
+    assert interruptible(stop_at=3) == (None, 3)
+    assert not list((tmp_path / 'out').glob('*.json'))
+    paths, calls = interruptible()
+    assert calls == 4  # two parts were there
+    expected = paths[0].read_bytes()
+    assert len(json.loads(expected)['images']) == 36
+    assert interruptible(stop_at=3) == (None, 3)
+    table = copy_of_root / 'v1.0-mini' / 'log.json'
+    table.write_text(table.read_text() + ' ')
+    paths, calls = interruptible()
+    assert calls == 6  # of other tables: nothing is taken up
+    assert paths[0].read_bytes() == expected
+
+
+def test_the_order_of_the_table_is_kept(prepared_root, copy_of_root, tmp_path):
+    """Samples of scenes may lie mixed in the table; images follow it, as mmdet3d's do."""
+    path = copy_of_root / 'v1.0-mini' / 'sample.json'
+    order = json.loads(path.read_text())[::-1]
+    path.write_text(json.dumps(order))
+    for result in prepare_nuscenes(copy_of_root, 'v1.0-mini', out=tmp_path / 'out', workers=2):
+        content = json.loads(result.read_text())
+        tokens = [image['token'] for image in content['images'][::6]]
+        assert tokens == [row['token'] for row in order if row['token'] in tokens]
+        assert [a['id'] for a in content['annotations']] == list(range(len(content['annotations'])))
+
+
+def test_keyframe_tables_are_the_devkits(synthetic_root, copy_of_root):
+    """Rows of sweeps between the keyframes are left out; all else is as the devkit loads it."""
+    folder = copy_of_root / 'v1.0-mini'
+    for name in ('sample_data', 'ego_pose'):
+        rows = json.loads((folder / f'{name}.json').read_text())
+        sweep = {**rows[0], 'token': 'sweep'}
+        if name == 'sample_data':
+            sweep.update(is_key_frame=False, ego_pose_token='sweep')
+        (folder / f'{name}.json').write_text(json.dumps([*rows, sweep], indent=1))
+    mine = load_tables(copy_of_root, 'v1.0-mini')
+    devkit = NuScenes('v1.0-mini', str(synthetic_root), verbose=False)
+    for name in mine.table_names:
+        if name != 'map':  # rows hold a mask object
+            assert getattr(mine, name) == getattr(devkit, name)
+
+
+def test_sweeps_that_were_not_downloaded_are_not_named(copy_of_root, tmp_path):
+    shutil.rmtree(copy_of_root / 'samples' / 'LIDAR_TOP')
+    for path in prepare_nuscenes(copy_of_root, 'v1.0-mini', out=tmp_path / 'out'):
+        images = json.loads(path.read_text())['images']
+        assert images and not any({'lidar_path', 'lidar2cam'} & set(image) for image in images)
+
+
+def test_custom_split(prepared_root, repository, tmp_path, monkeypatch):
+    token = read(prepared_root, 'val')['images'][6]['token']
+    file = tmp_path / 'mine.txt'
+    file.write_text(f'scene-0061\n{token}\n')
+    arguments = ['x', '--version', 'v1.0-mini', '--data-root', str(prepared_root)]
+    monkeypatch.setattr(sys, 'argv', [*arguments, '--out', str(tmp_path), '--split', str(file)])
+    script = str(repository / 'tools' / 'prepare_nuscenes.py')
+    runpy.run_path(script, run_name='__main__')
+    mine = read(tmp_path, 'mine')
+    tokens = [image['token'] for image in mine['images'][::6]]
+    assert tokens == [i['token'] for i in read(prepared_root, 'train')['images'][::6]] + [token]
+    assert mine['info']['split'] == ['scene-0061', token]
+
+
+def test_one_missing_sweep_is_named(copy_of_root, tmp_path):
+    removed = sorted((copy_of_root / 'samples' / 'LIDAR_TOP').glob('*scene-0061*'))[1]
+    removed.unlink()
+    with pytest.raises(FileNotFoundError, match=f'1 of 3 samples.*{removed.name}'):
+        prepare_nuscenes(copy_of_root, 'v1.0-mini', out=tmp_path / 'out')
 
 
 def test_command_writes_the_same_and_names_errors(

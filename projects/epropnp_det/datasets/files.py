@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 def write_json(path: str | Path, content: Any, allow_nan: bool = True) -> Path:
@@ -25,10 +27,29 @@ def write_json(path: str | Path, content: Any, allow_nan: bool = True) -> Path:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(content, allow_nan=allow_nan)
+    with _replacing(path) as file:
+        file.write(text)
+    return path
+
+
+def write_json_stream(path: str | Path, pieces: Iterable[str]) -> Path:
+    """As ``write_json``, for text that comes piece by piece and is too large to be held at once."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _replacing(path) as file:
+        for piece in pieces:
+            file.write(piece)
+    return path
+
+
+@contextlib.contextmanager
+def _replacing(path: Path, mode: str = 'w') -> Iterator[IO]:
+    """A temporary file beside ``path`` that takes its place if the block succeeds."""
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
     try:
-        with os.fdopen(descriptor, 'w') as file:
-            file.write(json.dumps(content, allow_nan=allow_nan))
+        with os.fdopen(descriptor, mode) as file:
+            yield file
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)
@@ -36,4 +57,3 @@ def write_json(path: str | Path, content: Any, allow_nan: bool = True) -> Path:
     except BaseException:
         os.unlink(temporary)
         raise
-    return path

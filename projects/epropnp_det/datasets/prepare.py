@@ -1,227 +1,54 @@
-"""From nuScenes tables to ``*_mono3d.coco.json``: mmdet3d's format with a few optional fields more.
+"""From nuScenes tables to annotation files: in parallel over scenes, resumable, atomic.
 
-What a stock data set reads is what mmdet3d's converter writes, field by field; ``docs/data.md``
-lists the additions and the two differences (images of other sizes than 1600 x 900, boxes that reach
-behind the camera). One pass over the tables, no image is opened.
+Each run of samples of one scene becomes a part file; the parts are then joined in the order of the
+table, so that the result does not depend on the number of processes. The part files lie in a hidden
+folder beside the result and go when it is complete; a run that was interrupted takes up those that
+were made from the same tables. No process ever holds all annotations.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import itertools
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from nuscenes import NuScenes
-from nuscenes.eval.detection.utils import category_to_detection_name
 from tqdm import tqdm
 
-from .box_projection import CORNER_SIGNS, image_bboxes, points_of_boxes, project, truncations
-from .files import write_json
-from .rotations import quaternion_to_matrix
-from .submission import ATTRIBUTES, CLASS_ATTRIBUTES
-from .tables import load_tables, split_samples
+from .convert import CAMERAS, CLASSES, convert_samples
+from .files import write_json, write_json_stream
+from .tables import TABLES, load_tables, split_name, split_samples
 
-CAMERAS = (
-    'CAM_FRONT',
-    'CAM_FRONT_RIGHT',
-    'CAM_FRONT_LEFT',
-    'CAM_BACK',
-    'CAM_BACK_LEFT',
-    'CAM_BACK_RIGHT',
-)
-CLASSES = tuple(CLASS_ATTRIBUTES)
 SPLITS = {
     'v1.0-mini': {'train': 'mini_train', 'val': 'mini_val'},
     'v1.0-trainval': {'train': 'train', 'val': 'val'},
     'v1.0-test': {'test': 'test'},
 }
+CATEGORIES = [{'id': label, 'name': name} for label, name in enumerate(CLASSES)]
+FORMAT = 2  # part files of another format are made anew
 
 
-class Pose(NamedTuple):
-    """A rigid transform.
-
-    Attributes:
-        rotation: (3, 3).
-        translation: (3,).
-    """
-
-    rotation: np.ndarray
-    translation: np.ndarray
-
-    @classmethod
-    def from_record(cls, record: dict) -> Pose:
-        """Of a table row with ``rotation`` (quaternion) and ``translation``."""
-        return cls(quaternion_to_matrix(record['rotation']), np.array(record['translation']))
-
-    def inverse_points(self, points: np.ndarray) -> np.ndarray:
-        """Takes points back, (n, 3)."""
-        return (points - self.translation) @ self.rotation
-
-    def matrix(self) -> np.ndarray:
-        """Homogeneous (4, 4)."""
-        matrix = np.eye(4)
-        matrix[:3, :3], matrix[:3, 3] = self
-        return matrix
-
-
-class SampleObjects(NamedTuple):
-    """Annotated objects of the ten classes in one sample, global frame.
+class Job(NamedTuple):
+    """Consecutive samples of one scene and the part file that they become.
 
     Attributes:
-        centers: (n, 3).
-        extents: Length, width, height, (n, 3).
-        rotations: Box -> global, (n, 3, 3).
-        velocities: Metres per second, vertical zero, NaN where unknown, (n, 3).
-        fields: What goes into the file as it is, one dict per object.
+        path: The part file.
+        samples: Rows of the table ``sample``.
+        lidar: Whether LiDAR fields are written.
     """
 
-    centers: np.ndarray
-    extents: np.ndarray
-    rotations: np.ndarray
-    velocities: np.ndarray
-    fields: list[dict]
+    path: Path
+    samples: list[dict]
+    lidar: bool
 
 
-def read_objects(tables: NuScenes, sample: dict) -> SampleObjects:
-    """Collects the objects of a sample; classes outside the ten are left out."""
-    records = [tables.get('sample_annotation', token) for token in sample['anns']]
-    names = [category_to_detection_name(record['category_name']) for record in records]
-    pairs = [(record, name) for record, name in zip(records, names) if name is not None]
-    planar = np.array([tables.box_velocity(record['token'])[:2] for record, _ in pairs])
-    planar = planar.reshape(-1, 2)
-
-    def column(key: str, width: int) -> np.ndarray:
-        return np.array([record[key] for record, _ in pairs]).reshape(-1, width)
-
-    return SampleObjects(
-        centers=column('translation', 3),
-        extents=column('size', 3)[:, [1, 0, 2]],
-        rotations=quaternion_to_matrix(column('rotation', 4)),
-        velocities=np.concatenate([planar, np.zeros((len(pairs), 1))], axis=1),
-        fields=[_object_fields(tables, *pair) for pair in pairs],
-    )
-
-
-def _object_fields(tables: NuScenes, record: dict, name: str) -> dict:
-    tokens = record['attribute_tokens']
-    attribute = tables.get('attribute', tokens[0])['name'] if tokens else ''
-    return {
-        'category_name': name,
-        'category_id': CLASSES.index(name),
-        'attribute_name': attribute or 'None',
-        'attribute_id': ATTRIBUTES.index(attribute),
-        'visibility': int(record['visibility_token'] or 0),
-        'instance_token': record['instance_token'],
-        'num_lidar_pts': record['num_lidar_pts'],
-    }
-
-
-def image_record(tables: NuScenes, sample: dict, camera: str) -> dict:
-    """Record of one image.
-
-    As in mmdet3d's converter ``ego2global_*`` is the ego pose of the LiDAR keyframe; the pose at
-    the time of the image is ``cam_ego2global_*``.
-
-    Raises:
-        KeyError: If the sample has no such camera.
-    """
-    data = tables.get('sample_data', sample['data'][camera])
-    lidar = tables.get('sample_data', sample['data']['LIDAR_TOP'])
-    sensor = tables.get('calibrated_sensor', data['calibrated_sensor_token'])
-    lidar_sensor = tables.get('calibrated_sensor', lidar['calibrated_sensor_token'])
-    pose = tables.get('ego_pose', data['ego_pose_token'])
-    lidar_pose = tables.get('ego_pose', lidar['ego_pose_token'])
-    cam2global = Pose.from_record(pose).matrix() @ Pose.from_record(sensor).matrix()
-    lidar2global = Pose.from_record(lidar_pose).matrix() @ Pose.from_record(lidar_sensor).matrix()
-    return {
-        'file_name': data['filename'],
-        'id': data['token'],
-        'token': sample['token'],
-        'cam2ego_rotation': sensor['rotation'],
-        'cam2ego_translation': sensor['translation'],
-        'ego2global_rotation': lidar_pose['rotation'],
-        'ego2global_translation': lidar_pose['translation'],
-        'cam_intrinsic': sensor['camera_intrinsic'],
-        'width': data['width'],
-        'height': data['height'],
-        'camera': camera,
-        'lidar_path': lidar['filename'],
-        'lidar2cam': (np.linalg.inv(cam2global) @ lidar2global).tolist(),
-        'cam_ego2global_rotation': pose['rotation'],
-        'cam_ego2global_translation': pose['translation'],
-    }
-
-
-def image_annotations(objects: SampleObjects, image: dict) -> list[dict]:
-    """Annotations of the objects that an image shows, without ids.
-
-    Yaw is the angle of the box's heading about the camera's y axis as mmdet3d's converter takes it,
-    from the first row of the rotation.
-    """
-    ego = Pose(
-        quaternion_to_matrix(image['cam_ego2global_rotation']),
-        np.array(image['cam_ego2global_translation']),
-    )
-    camera = Pose(
-        quaternion_to_matrix(image['cam2ego_rotation']), np.array(image['cam2ego_translation'])
-    )
-    intrinsics = np.array(image['cam_intrinsic'])
-    size = (image['width'], image['height'])
-    centers = camera.inverse_points(ego.inverse_points(objects.centers))
-    global2cam = camera.rotation.T @ ego.rotation.T
-    rotations = global2cam @ objects.rotations  # (n, 3, 3)
-    velocities = objects.velocities @ global2cam.T
-    corners = points_of_boxes(CORNER_SIGNS, centers, objects.extents, rotations)
-    bboxes = image_bboxes(corners, intrinsics, size)
-    yaws = np.arctan2(rotations[:, 0, 1], rotations[:, 0, 0])
-
-    shown = np.flatnonzero(np.isfinite(bboxes).all(axis=1) & (centers[:, 2] > 0))
-    truncation = truncations(
-        centers[shown], objects.extents[shown], rotations[shown], intrinsics, size
-    )
-    centers2d = project(centers[shown], intrinsics)
-    annotations = []
-    for row, index in enumerate(shown):
-        x1, y1, x2, y2 = bboxes[index].tolist()
-        length, width, height = objects.extents[index].tolist()
-        annotations.append(
-            {
-                'file_name': image['file_name'],
-                'image_id': image['id'],
-                'area': (y2 - y1) * (x2 - x1),
-                'bbox': [x1, y1, x2 - x1, y2 - y1],
-                'iscrowd': 0,
-                'bbox_cam3d': [*centers[index].tolist(), length, height, width, float(yaws[index])],
-                'velo_cam3d': velocities[index, [0, 2]].tolist(),
-                'center2d': [*centers2d[row].tolist(), float(centers[index, 2])],
-                'segmentation': [],
-                'truncation': round(float(truncation[row]), 3),
-                **objects.fields[index],
-            }
-        )
-    return annotations
-
-
-def convert_samples(tables: NuScenes, samples: Iterable[dict]) -> dict:
-    """Content of the annotation file for these samples, six images each."""
-    images, annotations = [], []
-    for sample in samples:
-        objects = read_objects(tables, sample)
-        for camera in CAMERAS:
-            image = image_record(tables, sample, camera)
-            images.append(image)
-            for annotation in image_annotations(objects, image):
-                annotations.append({**annotation, 'id': len(annotations)})
-    categories = [{'id': label, 'name': name} for label, name in enumerate(CLASSES)]
-    return {'images': images, 'annotations': annotations, 'categories': categories}
-
-
-def missing_images(tables: NuScenes, sample: dict) -> list[str]:
-    """Keyframe images of the sample that are not on disk, relative to the data root."""
-    root = Path(tables.dataroot)
-    names = [tables.get('sample_data', sample['data'][cam])['filename'] for cam in CAMERAS]
-    return [name for name in names if not (root / name).is_file()]
+_tables: NuScenes | None = None  # of the worker processes, which inherit it
 
 
 def prepare_nuscenes(
@@ -230,6 +57,8 @@ def prepare_nuscenes(
     out: str | Path | None = None,
     prefix: str = 'nuscenes',
     skip_missing: bool = False,
+    workers: int = 1,
+    splits: Mapping[str, str | Sequence[str]] | None = None,
 ) -> list[Path]:
     """Writes ``PREFIX_infos_{train,val}_mono3d.coco.json``, or ``..._test_...`` for the test set.
 
@@ -238,32 +67,162 @@ def prepare_nuscenes(
         version: ``v1.0-mini``, ``v1.0-trainval`` or ``v1.0-test``.
         out: Folder for the files; None takes ``data_root``, where mmdet3d's configs look.
         prefix: Start of the file names.
-        skip_missing: Whether to leave out scenes of which an image is missing (a partial download).
+        skip_missing: Whether to leave out scenes of which an image, or a LiDAR sweep although
+            others are there, is missing (a partial download).
+        workers: Processes; the tables are shared between them. 1 where there is no ``fork``.
+        splits: Split of each file NAME that is written, see ``split_samples``; None takes the
+            official ones of the version.
 
     Returns:
         The files.
 
     Raises:
-        FileNotFoundError: If tables or images are missing.
-        ValueError: If the version is unknown.
+        FileNotFoundError: If tables, images or LiDAR sweeps are missing.
+        ValueError: If the version is unknown, or the tables are damaged.
     """
     if version not in SPLITS:
         raise ValueError(f'unknown version {version}; it must be one of {list(SPLITS)}')
+    if workers < 1:
+        raise ValueError(f'workers must be at least 1, got {workers}')
     tables = load_tables(data_root, version)
-    paths = []
-    for name, split in SPLITS[version].items():
+    fingerprint = _fingerprint(Path(data_root) / version)
+    splits = dict(splits or SPLITS[version])
+    plans = {}
+    for name, split in splits.items():  # all that can be missing is named before any work
         samples = split_samples(tables, split)
-        missing = {s['token']: names for s in samples if (names := missing_images(tables, s))}
-        if missing and not skip_missing:
-            raise FileNotFoundError(
-                f'{len(missing)} of {len(samples)} samples of {split} lack images in {data_root}, '
-                f'the first is {next(iter(missing.values()))[0]}; unpack the missing parts, or '
-                'leave their scenes out (--skip-missing)'
-            )
-        gaps = {sample['scene_token'] for sample in samples if sample['token'] in missing}
-        samples = [sample for sample in samples if sample['scene_token'] not in gaps]
-        content = convert_samples(tables, tqdm(samples, desc=f'{version} {split}', unit='sample'))
-        content['info'] = {'version': version, 'split': split}
+        lidar = _has_lidar(tables, samples)
+        plans[name] = _complete_scenes(tables, split, samples, lidar, skip_missing), lidar
+    paths = []
+    for name, (samples, lidar) in plans.items():
         path = Path(out or data_root) / f'{prefix}_infos_{name}_mono3d.coco.json'
-        paths.append(write_json(path, content))
+        parts = path.parent / f'.{path.name}.parts'
+        jobs = _jobs(tables, samples, parts, lidar)
+        _open_parts(parts, {'format': FORMAT, 'tables': fingerprint})
+        _run(tables, jobs, workers, f'{version} {name}')
+        info = {'version': version, 'split': splits[name]}
+        paths.append(write_json_stream(path, _join([job.path for job in jobs], info)))
+        shutil.rmtree(parts)
     return paths
+
+
+# ---- what is on disk
+
+
+def missing_files(tables: NuScenes, sample: dict, channels: tuple[str, ...]) -> list[str]:
+    """Keyframe files of the sample that are not on disk, relative to the data root.
+
+    Raises:
+        ValueError: If the tables have no such channel for the sample.
+    """
+    absent = [channel for channel in channels if channel not in sample['data']]
+    if absent:
+        raise ValueError(
+            f'sample {sample["token"]} has no keyframe of {absent}; the table sample_data is '
+            'incomplete, unpack the metadata anew'
+        )
+    names = [tables.get('sample_data', sample['data'][c])['filename'] for c in channels]
+    return [name for name in names if not (Path(tables.dataroot) / name).is_file()]
+
+
+def _has_lidar(tables: NuScenes, samples: list[dict]) -> bool:
+    """Whether any LiDAR keyframe was downloaded; if none was, the file names none."""
+    return any(not missing_files(tables, sample, ('LIDAR_TOP',)) for sample in samples)
+
+
+def _complete_scenes(
+    tables: NuScenes,
+    split: str | Sequence[str],
+    samples: list[dict],
+    lidar: bool,
+    skip_missing: bool,
+) -> list[dict]:
+    """Samples of the scenes of which every file is there."""
+    channels = (*CAMERAS, 'LIDAR_TOP') if lidar else CAMERAS
+    missing = {s['token']: names for s in samples if (names := missing_files(tables, s, channels))}
+    if missing and not skip_missing:
+        raise FileNotFoundError(
+            f'{len(missing)} of {len(samples)} samples of {split_name(split)} lack images or LiDAR sweeps in '
+            f'{tables.dataroot}, the first is {next(iter(missing.values()))[0]}; unpack the '
+            'missing parts, or leave their scenes out (--skip-missing)'
+        )
+    gaps = {sample['scene_token'] for sample in samples if sample['token'] in missing}
+    return [sample for sample in samples if sample['scene_token'] not in gaps]
+
+
+# ---- parts
+
+
+def _jobs(tables: NuScenes, samples: list[dict], folder: Path, lidar: bool) -> list[Job]:
+    """One job per run of samples of the same scene; their order is that of the table."""
+    jobs = []
+    runs = itertools.groupby(samples, key=lambda sample: sample['scene_token'])
+    for number, (token, group) in enumerate(runs):
+        members = list(group)
+        tokens = ' '.join([str(lidar), *(sample['token'] for sample in members)])
+        digest = hashlib.sha1(tokens.encode()).hexdigest()[:12]
+        name = tables.get('scene', token)['name']
+        jobs.append(Job(folder / f'{number:05d}_{name}_{digest}.json', members, lidar))
+    return jobs
+
+
+def _fingerprint(folder: Path) -> list:
+    """Size and time of every table."""
+    stats = [(folder / f'{name}.json').stat() for name in TABLES]
+    return [[stat.st_size, stat.st_mtime_ns] for stat in stats]
+
+
+def _open_parts(folder: Path, identity: dict) -> None:
+    """Empties the folder unless its parts were made from the same tables."""
+    stamp = folder / 'identity.json'
+    if not stamp.is_file() or json.loads(stamp.read_text()) != identity:
+        shutil.rmtree(folder, ignore_errors=True)
+        write_json(stamp, identity)
+
+
+def _convert(job: Job) -> int:
+    images, annotations = convert_samples(_tables, job.samples, job.lidar)
+    write_json(job.path, {'images': images, 'annotations': annotations})
+    return len(job.samples)
+
+
+def _run(tables: NuScenes, jobs: list[Job], workers: int, title: str) -> None:
+    """Makes the parts that are not there, with a progress bar over the samples."""
+    global _tables  # the processes inherit it: it is too large to be sent
+    todo = [job for job in jobs if not job.path.is_file()]
+    total = sum(len(job.samples) for job in jobs)
+    done = total - sum(len(job.samples) for job in todo)
+    workers = min(workers, len(todo))
+    _tables = tables
+    try:
+        with tqdm(total=total, initial=done, desc=title, unit='sample', smoothing=0.1) as bar:
+            if workers < 2 or 'fork' not in multiprocessing.get_all_start_methods():
+                for job in todo:
+                    bar.update(_convert(job))
+                return
+            with multiprocessing.get_context('fork').Pool(workers) as pool:
+                for number in pool.imap_unordered(_convert, todo):
+                    bar.update(number)
+    finally:
+        _tables = None
+
+
+def _join(parts: list[Path], info: dict) -> Iterator[str]:
+    """The annotation file, piece by piece; annotations are numbered in order."""
+
+    def records(key: str) -> Iterator[dict]:
+        for path in parts:
+            yield from json.loads(path.read_text())[key]
+
+    yield '{"images": ['
+    for number, image in enumerate(records('images')):
+        yield ('\n' if number == 0 else ',\n') + json.dumps(image)
+    yield '],\n"annotations": ['
+    for number, annotation in enumerate(records('annotations')):
+        yield ('\n' if number == 0 else ',\n') + json.dumps({**annotation, 'id': number})
+    yield f'],\n"categories": {json.dumps(CATEGORIES)},\n"info": {json.dumps(info)}}}\n'
+
+
+def default_workers() -> int:
+    """Processors that this process may use."""
+    affinity = getattr(os, 'sched_getaffinity', None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1

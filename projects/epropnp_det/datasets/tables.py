@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from nuscenes import NuScenes
@@ -24,11 +26,62 @@ TABLES = (
 )
 
 
+class KeyframeTables(NuScenes):
+    """The devkit's tables without the rows of sweeps between the keyframes.
+
+    Of the 2.6 million rows each of ``sample_data`` and ``ego_pose`` in v1.0-trainval 0.4 million
+    belong to keyframes; detection needs no other. Rows are parsed one at a time, so that a table
+    never exists as a whole beside its text.
+    """
+
+    def __load_table__(self, table_name: str) -> list[dict]:
+        if table_name == 'sample_data':
+            return self._keyframe_data
+        if table_name == 'ego_pose':  # which the devkit loads before sample_data
+            self._keyframe_data = [r for r in self._rows('sample_data') if r['is_key_frame']]
+            wanted = {record['ego_pose_token'] for record in self._keyframe_data}
+            return [record for record in self._rows(table_name) if record['token'] in wanted]
+        return list(self._rows(table_name))
+
+    def _rows(self, table_name: str) -> Iterator[dict]:
+        path = Path(self.table_root) / f'{table_name}.json'
+        try:
+            yield from _rows_of(path.read_text())
+        except ValueError as error:
+            raise ValueError(
+                f'{path} is cut short or not a nuScenes table ({error}); unpack it again'
+            ) from error
+
+
+def _rows_of(text: str) -> Iterator[dict]:
+    """Objects of a json list, one at a time."""
+    decode, position = json.JSONDecoder().raw_decode, _skip(text, 0)
+    if text[position : position + 1] != '[':
+        raise ValueError('it does not start with [')
+    position = _skip(text, position + 1)
+    while text[position : position + 1] != ']':
+        row, position = decode(text, position)
+        if not isinstance(row, dict):
+            raise ValueError(f'{row!r} is no row')
+        yield row
+        position = _skip(text, position)
+        if text[position : position + 1] == ',':
+            position = _skip(text, position + 1)
+        elif text[position : position + 1] != ']':
+            raise ValueError(f'neither , nor ] at character {position}')
+
+
+def _skip(text: str, position: int) -> int:
+    """Position of the next character that is no white space."""
+    return json.decoder.WHITESPACE.match(text, position).end()
+
+
 def load_tables(data_root: str | Path, version: str) -> NuScenes:
-    """Loads the nuScenes tables ``data_root/version``.
+    """Loads the nuScenes tables ``data_root/version``, of the keyframes only.
 
     Raises:
         FileNotFoundError: If a table is not there.
+        ValueError: If a table is damaged.
     """
     folder = Path(data_root) / version
     missing = [name for name in TABLES if not (folder / f'{name}.json').is_file()]
@@ -38,21 +91,74 @@ def load_tables(data_root: str | Path, version: str) -> NuScenes:
             f'{folder} lacks {absent}: unpack the nuScenes metadata of {version} there, or check '
             'data_root and version; a submission file alone (test.py --format-only) needs no tables'
         )
-    return NuScenes(version=version, dataroot=str(data_root), verbose=False)
+    return KeyframeTables(version=version, dataroot=str(data_root), verbose=False)
 
 
-def split_scenes(tables: NuScenes, split: str) -> list[dict]:
-    """Scenes of a split that the tables hold, in the order of the table.
+def read_split_file(path: str | Path) -> list[str]:
+    """Scene names or sample tokens of a custom split.
+
+    Args:
+        path: A json list, or a text file with one name per line.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it holds nothing, or is not such a list.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'no split file {path}; it lists scene names or sample tokens')
+    text = path.read_text()
+    names = json.loads(text) if path.suffix == '.json' else text.split()
+    if not isinstance(names, list) or not names or any(not isinstance(n, str) for n in names):
+        raise ValueError(f'{path} must be a list of scene names or of sample tokens')
+    return names
+
+
+def split_name(split: str | Sequence[str]) -> str:
+    """What a split is called in a log."""
+    return split if isinstance(split, str) else f'custom split ({len(split)} entries)'
+
+
+def split_samples(tables: NuScenes, split: str | Sequence[str]) -> list[dict]:
+    """Samples of a split, in the order of the table.
 
     Args:
         tables: nuScenes tables.
-        split: An official split, or one of the devkit's custom ``splits.json``.
+        split: An official split; one of the devkit's custom ``splits.json``; a file that
+            ``read_split_file`` reads; or a list of scene names or of sample tokens.
+
+    Raises:
+        FileNotFoundError: If it looks like a file, which is not there.
+        ValueError: If the split is unknown, or names scenes or samples that the tables lack.
     """
-    names = create_splits_scenes().get(split) or get_scenes_of_custom_split(split, tables)
-    return [scene for scene in tables.scene if scene['name'] in set(names)]
+    official = create_splits_scenes()
+    if isinstance(split, str) and split in official:
+        # partial data sets are allowed here, as the devkit's evaluator does
+        names = set(official[split])
+        scenes = {scene['token'] for scene in tables.scene if scene['name'] in names}
+        return [sample for sample in tables.sample if sample['scene_token'] in scenes]
+    names = _custom_names(tables, split)
+    scene_tokens = {scene['name']: scene['token'] for scene in tables.scene}
+    samples = {sample['token'] for sample in tables.sample}
+    unknown = [name for name in names if name not in scene_tokens and name not in samples]
+    if unknown:
+        raise ValueError(
+            f'{len(unknown)} of the {len(names)} names of the split are neither scenes nor samples '
+            f'of {tables.version}, the first is {unknown[0]!r}'
+        )
+    chosen = {scene_tokens.get(name, name) for name in names}
+    return [s for s in tables.sample if s['token'] in chosen or s['scene_token'] in chosen]
 
 
-def split_samples(tables: NuScenes, split: str) -> list[dict]:
-    """Samples of a split, in the order of the table."""
-    scenes = {scene['token'] for scene in split_scenes(tables, split)}
-    return [sample for sample in tables.sample if sample['scene_token'] in scenes]
+def _custom_names(tables: NuScenes, split: str | Sequence[str]) -> Sequence[str]:
+    if not isinstance(split, str):
+        return split
+    if split.endswith(('.json', '.txt')):
+        return read_split_file(split)
+    try:
+        return get_scenes_of_custom_split(split, tables)
+    except ValueError as error:
+        raise ValueError(
+            f'{split!r} is neither an official split ({sorted(create_splits_scenes())}) nor a '
+            f'.json or .txt file nor a custom split of the devkit: {error}'
+        ) from error

@@ -188,12 +188,6 @@ def test_missing_meta_names_the_cure(model):
         model(return_loss=True, **batch)
 
 
-def test_several_views_are_refused(model):
-    batch = make_batch(flips=(False,))
-    with pytest.raises(ValueError, match='one view per image'):
-        model(return_loss=False, img=[batch['img']] * 2, img_metas=[batch['img_metas']] * 2)
-
-
 def test_correspondences_may_be_finer_than_the_detector(config):
     """v1: the pyramid starts at stride 4, objects are found from stride 8 on (method.md 2.1)."""
     cfg = copy.deepcopy(config)

@@ -3,9 +3,14 @@
 import torch
 
 from epropnp_det.models.structures import DenseOutput
-from epropnp_det.models.targets import select_candidates
+from epropnp_det.models.targets import find_candidates
 
 CLASSES, SIZES, STRIDES = 3, ((4, 6), (2, 3)), (8, 16)
+
+
+def select_candidates(output, *args, **kwargs):
+    candidates = find_candidates(output, *args, **kwargs)
+    return candidates.queries(output), candidates.scores
 
 
 def dense_output(cls=None, seed=0, num_imgs=2):

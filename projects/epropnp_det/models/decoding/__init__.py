@@ -1,6 +1,6 @@
 """From poses and scores to detections."""
 
-from .decoder import Detections, decode_detections
+from .decoder import Detections, decode_detections, posterior_score
 from .projection import box_corners, project_boxes
 from .suppression import bev_nms, projected_nms
 
@@ -9,6 +9,7 @@ __all__ = [
     'bev_nms',
     'box_corners',
     'decode_detections',
+    'posterior_score',
     'project_boxes',
     'projected_nms',
 ]

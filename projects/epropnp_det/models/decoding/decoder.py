@@ -8,13 +8,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from epropnp_det.pnp import PnPResult
+from epropnp_det.pnp import MonteCarloResult, PnPResult
 
-from ..structures import Correspondences, ImageGeometry, ObjectQueries
+from ..losses import distance_score
+from ..structures import Correspondences, ImageGeometry
+from ..targets import Candidates
 from .projection import project_boxes
 from .suppression import bev_nms, projected_nms
 
-__all__ = ['Detections', 'decode_detections']
+__all__ = ['Detections', 'decode_detections', 'posterior_score']
 
 
 class Detections(NamedTuple):
@@ -30,6 +32,10 @@ class Detections(NamedTuple):
         cls_scores: Classification scores, (n,).
         pose_cov: Covariance of ``[x, y, z, yaw]``, (n, 4, 4).
         img_inds: Index of the image in the batch, (n,).
+        samples: Monte Carlo samples ``[x, y, z, yaw]`` of the pose posterior, (n, S, 4); None where
+            none were drawn, as the two following.
+        log_weights: Unnormalised log-weights of the samples, (n, S).
+        ess: Effective sample size in [1, S], (n,). Near 1 the samples say nothing.
     """
 
     boxes3d: Tensor
@@ -41,28 +47,43 @@ class Detections(NamedTuple):
     cls_scores: Tensor
     pose_cov: Tensor
     img_inds: Tensor
+    samples: Tensor | None = None
+    log_weights: Tensor | None = None
+    ess: Tensor | None = None
 
     def select(self, keep: Tensor) -> Detections:
         """The detections that ``keep`` (bool mask or indices) names."""
-        return Detections(*(field[keep] for field in self))
+        return Detections(*(None if field is None else field[keep] for field in self))
+
+
+def posterior_score(solution: MonteCarloResult) -> Tensor:
+    """Expected distance score of the poses under their own posterior (method.md 4.2).
+
+    Args:
+        solution: Poses and weighted samples of ``n`` objects.
+
+    Returns:
+        In [0, 1]: how surely the position is right, (n,).
+    """
+    deviation = (solution.samples - solution.pose)[..., [0, 2]].norm(dim=-1)  # (S, n)
+    return (solution.log_weights.softmax(0) * distance_score(deviation)).sum(0)
 
 
 def decode_detections(
-    queries: ObjectQueries,
-    cls_scores: Tensor,
+    candidates: Candidates,
     correspondences: Correspondences,
-    solution: PnPResult,
+    solution: PnPResult | MonteCarloResult,
     geometry: ImageGeometry,
     class_attributes: Sequence[Sequence[int]] | None = None,
     nms_iou2d: float = 0.8,
     nms_iou_bev: float = 0.25,
     min_bbox_side: float = 4.0,
+    mc_score_ratio: float = 0.0,
 ) -> Detections:
     """Turns solved candidates into detections.
 
     Args:
-        queries: The candidates.
-        cls_scores: Their classification scores, (n,).
+        candidates: Image, class and classification score of ``n`` objects.
         correspondences: What the correspondence head predicted for them.
         solution: Their 4DoF poses; candidates that are not ``valid`` are dropped.
         geometry: Cameras of the batch.
@@ -70,24 +91,38 @@ def decode_detections(
         nms_iou2d: Threshold of the NMS on projected boxes.
         nms_iou_bev: Threshold of the bird's-eye NMS.
         min_bbox_side: Projected boxes with a shorter side are dropped, in original pixels.
+        mc_score_ratio: Share ``a`` of the posterior in the 3D score,
+            ``predicted^(1 - a) * posterior_score^a``; needs Monte Carlo samples unless 0.
 
     Returns:
         Detections that survive, best first.
     """
+    scores3d = correspondences.score_logits.sigmoid()
+    posterior = {}
+    if isinstance(solution, MonteCarloResult):
+        scores3d = scores3d ** (1 - mc_score_ratio) * posterior_score(solution) ** mc_score_ratio
+        posterior = dict(
+            samples=solution.samples.transpose(0, 1),
+            log_weights=solution.log_weights.t(),
+            ess=solution.ess,
+        )
     boxes3d = torch.cat((correspondences.dims, solution.pose), dim=1)
     bboxes = project_boxes(
-        boxes3d, geometry.cam2img[queries.img_inds], geometry.img_size[queries.img_inds]
+        boxes3d, geometry.cam2img[candidates.img_inds], geometry.img_size[candidates.img_inds]
     )
     detections = Detections(
         boxes3d=boxes3d,
-        scores=cls_scores * correspondences.score_logits.sigmoid(),
-        labels=queries.labels,
-        attributes=_best_attributes(correspondences.attr_logits, queries.labels, class_attributes),
+        scores=candidates.scores * scores3d,
+        labels=candidates.labels,
+        attributes=_best_attributes(
+            correspondences.attr_logits, candidates.labels, class_attributes
+        ),
         velocities=correspondences.velocities,
         bboxes=bboxes,
-        cls_scores=cls_scores,
+        cls_scores=candidates.scores,
         pose_cov=solution.pose_cov,
-        img_inds=queries.img_inds,
+        img_inds=candidates.img_inds,
+        **posterior,
     )
     finite = boxes3d.isfinite().all(dim=1) & detections.scores.isfinite()
     large = (bboxes[:, 2:] - bboxes[:, :2]).amin(dim=1) >= min_bbox_side

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from mmdet.core import bbox2result
 from mmdet3d.core import CameraInstance3DBoxes, bbox3d2result
 from mmdet3d.models.builder import DETECTORS
@@ -9,6 +10,7 @@ from mmdet3d.models.detectors import SingleStageMono3DDetector
 from torch import Tensor
 
 from ..box_conversion import instance_from_boxes3d
+from ..decoding import Detections
 
 __all__ = ['EProPnPDet']
 
@@ -31,6 +33,14 @@ class EProPnPDet(SingleStageMono3DDetector):
         """
         return self.bbox_head.forward_train(self.extract_feat(img), img_metas, **targets)
 
+    def forward_test(
+        self, imgs: list[Tensor], img_metas: list[list[dict]], **kwargs
+    ) -> list[dict[str, dict]]:
+        """As mmdet's, but batches of any size may have several views."""
+        if isinstance(imgs, list) and len(imgs) == len(img_metas) > 1:
+            return self.aug_test(imgs, img_metas, **kwargs)
+        return super().forward_test(imgs, img_metas, **kwargs)
+
     def simple_test(
         self, img: Tensor, img_metas: list[dict], rescale: bool = False
     ) -> list[dict[str, dict]]:
@@ -43,32 +53,46 @@ class EProPnPDet(SingleStageMono3DDetector):
 
         Returns:
             Per image ``img_bbox`` (``boxes_3d`` with velocity, ``scores_3d``, ``labels_3d``,
-            ``attrs_3d``) and ``img_bbox2d`` (projected boxes with class scores, per class).
+            ``attrs_3d``, ``pose_cov_3d``, and with ``test_cfg.with_samples`` the posterior:
+            ``samples_3d``, ``log_weights_3d``, ``ess_3d``; see :class:`Detections`) and
+            ``img_bbox2d`` (projected boxes with class scores, per class).
         """
-        detections = self.bbox_head.simple_test(self.extract_feat(img), img_metas)
-        results = []
-        for index in range(len(img_metas)):
-            found = detections.select(detections.img_inds == index)
-            boxes: CameraInstance3DBoxes = instance_from_boxes3d(found.boxes3d, found.velocities)
-            bboxes2d = found.bboxes.new_zeros(len(found.scores), 5)
-            bboxes2d[:, :4], bboxes2d[:, 4] = found.bboxes, found.cls_scores
-            results.append(
-                dict(
-                    img_bbox=bbox3d2result(boxes, found.scores, found.labels, found.attributes),
-                    img_bbox2d=bbox2result(bboxes2d, found.labels, self.bbox_head.num_classes),
-                )
-            )
-        return results
+        return self.aug_test([img], [img_metas])
 
     def aug_test(
         self, imgs: list[Tensor], img_metas: list[list[dict]], rescale: bool = False
     ) -> list[dict[str, dict]]:
-        """Refuses several views.
+        """Detects objects in plain and mirrored views of the same ``B`` images.
+
+        Args:
+            imgs: Network input of each view, (B, 3, H, W).
+            img_metas: Metas of each view.
+            rescale: Not used.
+
+        Returns:
+            As :meth:`simple_test`.
 
         Raises:
-            ValueError: Always; the head works on one view per image.
+            ValueError: If a view is neither the first one nor its mirror image.
         """
-        raise ValueError(
-            'EProPnPDet tests one view per image; set flip=False and a single scale in '
-            'MultiScaleFlipAug of the test pipeline'
+        feats = [self.extract_feat(img) for img in imgs]
+        detections = self.bbox_head.aug_test(feats, img_metas)
+        return [
+            self._result(detections.select(detections.img_inds == index))
+            for index in range(len(img_metas[0]))
+        ]
+
+    def _result(self, found: Detections) -> dict[str, dict]:
+        """What mmdet3d's data sets expect of one image, and the uncertainty of the poses."""
+        boxes: CameraInstance3DBoxes = instance_from_boxes3d(found.boxes3d, found.velocities)
+        result = bbox3d2result(boxes, found.scores, found.labels, found.attributes)
+        result['pose_cov_3d'] = found.pose_cov.cpu()
+        if found.samples is not None and self.bbox_head.test_cfg.get('with_samples', False):
+            result['samples_3d'] = found.samples.cpu()
+            result['log_weights_3d'] = found.log_weights.cpu()
+            result['ess_3d'] = found.ess.cpu()
+        bboxes2d = torch.cat([found.bboxes, found.cls_scores[:, None]], dim=1)
+        return dict(
+            img_bbox=result,
+            img_bbox2d=bbox2result(bboxes2d, found.labels, self.bbox_head.num_classes),
         )

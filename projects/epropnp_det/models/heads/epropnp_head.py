@@ -14,8 +14,9 @@ from ..box_conversion import boxes3d_from_instance, velocities_from_instance
 from ..builder import build_pnp
 from ..correspondence.image_transform import shift_pixel_center
 from ..decoding import Detections, decode_detections
-from ..structures import GroundTruth, ImageGeometry
-from ..targets import sample_objects, select_candidates, volume_centers
+from ..structures import Correspondences, GroundTruth, ImageGeometry
+from ..targets import Candidates, find_candidates, sample_objects, volume_centers
+from ..views import align_views, average_logits, merge_views
 
 __all__ = ['EProPnPHead']
 
@@ -45,8 +46,10 @@ class EProPnPHead(BaseMono3DDenseHead):
         min_bbox_side: Training objects with a shorter 2D box side are left out, network pixels.
         train_cfg: Not used; mmdet3d passes it.
         test_cfg: ``score_thr`` (on class score x centerness), ``max_per_img`` candidates,
-            ``nms_iou2d``, ``nms_iou_bev``, ``fast_mode`` (Gauss-Newton instead of trust region) and
-            ``seed``.
+            ``nms_iou2d``, ``nms_iou_bev``, ``fast_mode`` (Gauss-Newton instead of trust region),
+            ``mc_score_ratio`` (share of the posterior in the 3D score), ``with_samples`` (whether
+            detections carry their posterior), ``normalize_views`` (False: official flip test, whose
+            posterior is too narrow, W26) and ``seed``.
         init_cfg: Initialisation config of mmcv.
 
     Raises:
@@ -179,34 +182,72 @@ class EProPnPHead(BaseMono3DDenseHead):
         Returns:
             Detections of all images, best first.
         """
+        return self.aug_test([feats], [img_metas])
+
+    def aug_test(
+        self, feats: Sequence[Sequence[Tensor]], img_metas: Sequence[list[dict]]
+    ) -> Detections:
+        """Detects objects in several views of the same images (method.md 4.4).
+
+        Logits are averaged, so all views have the same candidates; each view gives its own
+        correspondences, in original pixels, and one PnP per object solves their union.
+
+        Args:
+            feats: Pyramid levels of each view, (B, C, h, w) each.
+            img_metas: Metas of each view; every view is the first one or its mirror image.
+
+        Returns:
+            Detections of all images, best first.
+
+        Raises:
+            ValueError: If a view is neither.
+        """
         cfg = self.test_cfg
-        geometry = ImageGeometry.from_metas(img_metas, feats[0].device)
-        queries, cls_scores = select_candidates(
-            self.detector(feats[self.first_level :]),
-            cfg.get('score_thr', 0.04),
-            cfg.get('max_per_img', 256),
+        geometries = [
+            ImageGeometry.from_metas(metas, view[0].device) for view, metas in zip(feats, img_metas)
+        ]
+        outputs = [self.detector(view[self.first_level :]) for view in feats]
+        outputs = align_views(outputs, geometries)
+        candidates = find_candidates(
+            average_logits(outputs), cfg.get('score_thr', 0.04), cfg.get('max_per_img', 256)
         )
-        features = self.correspondence.encode(feats, geometry)
-        correspondences = self.correspondence(features, queries, geometry)
+        correspondences = merge_views(
+            [
+                self.correspondence(
+                    self.correspondence.encode(view, geometry), candidates.queries(output), geometry
+                )
+                for view, output, geometry in zip(feats, outputs, geometries)
+            ],
+            normalize=cfg.get('normalize_views', True),
+        )
+        return self._decode(candidates, correspondences, geometries[0])
+
+    def _decode(
+        self, candidates: Candidates, correspondences: Correspondences, geometry: ImageGeometry
+    ) -> Detections:
+        cfg = self.test_cfg
+        mc_score_ratio = cfg.get('mc_score_ratio', 0.0)
+        monte_carlo = mc_score_ratio > 0 or cfg.get('with_samples', False)
+        solve = self.pnp_test.monte_carlo_forward if monte_carlo else self.pnp_test
         # A generator of its own per call: the same image gives the same boxes, run after run.
-        generator = torch.Generator(feats[0].device).manual_seed(cfg.get('seed', 0))
-        solution = self.pnp_test(
+        generator = torch.Generator(geometry.cam2img.device).manual_seed(cfg.get('seed', 0))
+        solution = solve(
             correspondences.x3d,
             correspondences.x2d,
             correspondences.w2d,
-            self._camera(geometry, queries.img_inds),
+            self._camera(geometry, candidates.img_inds),
             fast_mode=cfg.get('fast_mode', True),
             generator=generator,
         )
         return decode_detections(
-            queries,
-            cls_scores,
+            candidates,
             correspondences,
             solution,
             geometry,
             self.class_attributes,
             nms_iou2d=cfg.get('nms_iou2d', 0.8),
             nms_iou_bev=cfg.get('nms_iou_bev', 0.25),
+            mc_score_ratio=mc_score_ratio,
         )
 
     def loss(self, **kwargs) -> dict[str, Tensor]:

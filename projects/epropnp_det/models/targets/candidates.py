@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,6 +11,28 @@ from torch import Tensor
 from ..structures import DenseOutput, ObjectQueries
 from .object_sampling import gather_queries
 from .point_grid import point_grid
+
+
+class Candidates(NamedTuple):
+    """``n`` (point, class) pairs, image by image and best first, ties in order.
+
+    Attributes:
+        img_inds: Index of the image in the batch, (n,).
+        point_inds: Index of the point in the order of ``PointGrid``, (n,).
+        labels: Class indices, (n,).
+        strides: Stride of the level of the point, (n,).
+        scores: sigmoid(cls), without centerness, (n,).
+    """
+
+    img_inds: Tensor
+    point_inds: Tensor
+    labels: Tensor
+    strides: Tensor
+    scores: Tensor
+
+    def queries(self, output: DenseOutput) -> ObjectQueries:
+        """Reads the objects' embeddings and centres from an output on the same points."""
+        return gather_queries(output, self.img_inds, self.point_inds, self.labels, self.strides)
 
 
 def _flat_probs(maps: Sequence[Tensor]) -> Tensor:
@@ -29,9 +52,9 @@ def _top_per_image(scores: Tensor, img_inds: Tensor, num_imgs: int, limit: int) 
 
 
 @torch.no_grad()
-def select_candidates(
+def find_candidates(
     output: DenseOutput, score_thr: float = 0.04, max_per_img: int = 256
-) -> tuple[ObjectQueries, Tensor]:
+) -> Candidates:
     """Keeps the best (point, class) pairs of each image.
 
     A pair is a candidate iff sigmoid(cls) * sigmoid(centerness) >= ``score_thr``; one point can
@@ -42,10 +65,6 @@ def select_candidates(
         output: Output of the dense head.
         score_thr: Smallest product of class and centerness probability.
         max_per_img: Cap of candidates per image.
-
-    Returns:
-        The queries, image by image and best first, ties in order of point and class; and the 2D
-        scores sigmoid(cls), without centerness, (n,).
     """
     cls_probs = _flat_probs(output.cls_logits)
     scores = cls_probs * _flat_probs(output.centerness)  # (B, P, classes)
@@ -53,6 +72,10 @@ def select_candidates(
     found = scores[img_inds, point_inds, labels]
     keep = _top_per_image(found, img_inds, scores.shape[0], max_per_img)
     img_inds, point_inds, labels = img_inds[keep], point_inds[keep], labels[keep]
-    strides = point_grid(output.cls_logits, output.strides).strides[point_inds]
-    queries = gather_queries(output, img_inds, point_inds, labels, strides)
-    return queries, cls_probs[img_inds, point_inds, labels]
+    return Candidates(
+        img_inds=img_inds,
+        point_inds=point_inds,
+        labels=labels,
+        strides=point_grid(output.cls_logits, output.strides).strides[point_inds],
+        scores=cls_probs[img_inds, point_inds, labels],
+    )

@@ -1,0 +1,6 @@
+"""Several views of one image, the plain and the mirrored one, as one set of correspondences."""
+
+from .alignment import align_views, average_logits
+from .merging import merge_views
+
+__all__ = ['align_views', 'average_logits', 'merge_views']

@@ -1,0 +1,176 @@
+"""Mirrored views: the head alone, the flip test, and the stock test pipeline."""
+
+import copy
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmcv import Config
+from mmcv.parallel import collate, scatter
+from mmdet3d.core.bbox import get_box_type
+from mmdet3d.datasets.pipelines import Compose
+from mmdet3d.models import build_model
+
+from epropnp_det.models.structures import ImageGeometry
+from epropnp_det.models.targets import find_candidates
+
+WIDTH, HEIGHT = 192, 96
+CAM2IMG = np.array([[150.0, 0, 100], [0, 150, 48], [0, 0, 1]])
+MIRROR = np.array([[-1.0, 0, WIDTH], [0, 1, 0], [0, 0, 1]])
+STRIDES = (8, 16, 32)
+
+
+@pytest.fixture(scope='module')
+def mirror_symmetric():
+    path = Path(__file__).with_name('mirror_symmetric.py')
+    spec = importlib.util.spec_from_file_location('mirror_symmetric', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope='module')
+def config(repository):
+    path = repository / 'configs' / 'epropnp_det' / 'epropnp_det_r18_synthetic_cpu.py'
+    cfg = Config.fromfile(str(path))
+    cfg.model.backbone.base_channels = 16
+    cfg.model.neck.in_channels = [32, 64, 128]
+    return cfg
+
+
+@pytest.fixture
+def model(config):
+    """A detector with random weights whose candidates spread over scores and classes."""
+    torch.manual_seed(0)
+    model = build_model(copy.deepcopy(config.model)).eval()
+    model.init_weights()
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.bbox_head.parameters():
+            if parameter.dim() > 1:
+                std = 0.5 * parameter[0].numel() ** -0.5
+                parameter.add_(std * torch.randn(parameter.shape, generator=generator))
+        model.bbox_head.detector.conv_cls.bias.fill_(-2.0)
+    model.bbox_head.test_cfg = dict(score_thr=0.05, max_per_img=12, fast_mode=False)
+    return model
+
+
+def make_metas(flip):
+    shape = (HEIGHT, WIDTH, 3)
+    meta = dict(cam2img=CAM2IMG, ori_shape=shape, img_shape=shape)
+    return [dict(meta, img2net=MIRROR if flip else np.eye(3))]
+
+
+def make_features(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(1, 64, HEIGHT // s, WIDTH // s, generator=generator) for s in STRIDES]
+
+
+def correspondences_of(head, feats, metas):
+    geometry = ImageGeometry.from_metas(metas)
+    candidates = find_candidates(head.detector(feats), 0.05, 12)
+    queries = candidates.queries(head.detector(feats))
+    found = head.correspondence(head.correspondence.encode(feats, geometry), queries, geometry)
+    return candidates, found, head._camera(geometry, candidates.img_inds)
+
+
+@torch.no_grad()
+def test_a_symmetric_network_finds_the_same_in_the_mirror(model, mirror_symmetric):
+    """One view: mirrored features and matrix give the same objects in original pixels."""
+    head = model.bbox_head
+    mirror_symmetric.make_symmetric(head)
+    feats = make_features()
+    plain, found, camera = correspondences_of(head, feats, make_metas(flip=False))
+    mirrored, again, _ = correspondences_of(
+        head, mirror_symmetric.mirror_features(feats), make_metas(flip=True)
+    )
+    assert len(plain.labels) == 12 and torch.equal(plain.labels, mirrored.labels)
+    torch.testing.assert_close(plain.scores, mirrored.scores, atol=1e-5, rtol=0)
+    order = mirror_symmetric.swapped(found.x2d.shape[1])  # points of heads 2k and 2k + 1
+    for name, tolerance in (('noc', 1e-4), ('x2d', 1e-2), ('weights', 1e-5)):
+        ours, theirs = getattr(found, name), getattr(again, name)[:, order]
+        torch.testing.assert_close(ours, theirs, atol=tolerance, rtol=0)
+    for name in ('scale', 'dims', 'score_logits', 'velocities', 'attr_logits'):
+        torch.testing.assert_close(getattr(found, name), getattr(again, name), atol=1e-4, rtol=0)
+    assert found.noc[..., 2].abs().mean() > 0.05 and found.velocities[:, 0].abs().mean() > 0.01
+
+    start = head.pnp_test(found.x3d, found.x2d, found.w2d, camera).pose
+    ours, theirs = (
+        head.pnp_test(c.x3d, c.x2d, c.w2d, camera, pose_init=start).pose for c in (found, again)
+    )
+    torch.testing.assert_close(ours, theirs, atol=1e-2, rtol=1e-3)
+
+
+@torch.no_grad()
+def test_flip_test_of_the_mirrored_image_is_the_same(model):
+    """Any network: the views of an image and of its mirror image are the same two."""
+    head = model.bbox_head
+    one, two = make_features(seed=0), make_features(seed=1)
+    plain, mirrored = make_metas(False), make_metas(True)
+    head.pnp_test.init_solver = type(head.pnp_test.init_solver)(16, 256, 5)
+    head.pnp_test.solver = type(head.pnp_test.solver)(num_iter=50)
+    first = head.aug_test([one, two], [plain, mirrored])
+    second = head.aug_test([two, one], [mirrored, plain])
+    assert len(first.scores) >= 5
+    torch.testing.assert_close(first.scores, second.scores, atol=1e-4, rtol=0)
+    assert torch.equal(first.labels, second.labels)
+    torch.testing.assert_close(first.boxes3d[:, :3], second.boxes3d[:, :3], atol=1e-4, rtol=0)
+    torch.testing.assert_close(first.velocities, second.velocities, atol=1e-4, rtol=0)
+    torch.testing.assert_close(first.boxes3d[:, 3:6], second.boxes3d[:, 3:6], atol=0.05, rtol=0.01)
+
+
+@torch.no_grad()
+def test_the_stock_pipeline_gives_both_views_to_the_detector(model, config):
+    """MultiScaleFlipAug(flip=True) through collate, for a batch of two images."""
+    steps = copy.deepcopy(config.test_pipeline)
+    steps[1].flip = True
+    pipeline = Compose(steps)
+    box_type, box_mode = get_box_type('Camera')
+    rng = np.random.default_rng(0)
+    data = [
+        pipeline(
+            dict(
+                img_info=dict(
+                    img=rng.integers(0, 255, (216, 384, 3), dtype=np.uint8),
+                    cam_intrinsic=[[300.0, 0, 192], [0, 300, 108], [0, 0, 1]],
+                ),
+                box_type_3d=box_type,
+                box_mode_3d=box_mode,
+                bbox3d_fields=[],
+            )
+        )
+        for _ in range(2)
+    ]
+    batch = scatter(collate(data, samples_per_gpu=2), [-1])[0]
+    assert [meta[0]['flip'] for meta in batch['img_metas']] == [False, True]
+    results = model(return_loss=False, rescale=True, **batch)
+    assert len(results) == 2
+    for result in results:
+        found = result['img_bbox']
+        assert len(found['boxes_3d']) == len(found['pose_cov_3d']) > 0
+        assert torch.isfinite(found['boxes_3d'].tensor).all()
+
+
+def test_other_augmentations_are_refused(model):
+    img = torch.zeros(1, 3, HEIGHT, WIDTH)
+    shifted = copy.deepcopy(make_metas(False))
+    shifted[0]['img2net'] = np.array([[1.0, 0, 7], [0, 1, 0], [0, 0, 1]])
+    with pytest.raises(ValueError, match='neither the first view nor its mirror image'):
+        model(return_loss=False, img=[img, img], img_metas=[make_metas(False), shifted])
+
+
+@torch.no_grad()
+def test_posterior_on_request(model):
+    model.bbox_head.test_cfg.update(with_samples=True)
+    img = torch.randn(1, 3, HEIGHT, WIDTH, generator=torch.Generator().manual_seed(0))
+    found = model(return_loss=False, img=[img], img_metas=[make_metas(False)])[0]['img_bbox']
+    num = len(found['scores_3d'])
+    samples = model.bbox_head.pnp_test.mc_samples
+    assert num > 0 and found['samples_3d'].shape == (num, samples, 4)
+    assert found['log_weights_3d'].shape == (num, samples) and found['ess_3d'].shape == (num,)
+    assert ((found['ess_3d'] >= 1) & (found['ess_3d'] <= samples)).all()
+    model.bbox_head.test_cfg.update(with_samples=False)
+    plain = model(return_loss=False, img=[img], img_metas=[make_metas(False)])[0]['img_bbox']
+    assert 'samples_3d' not in plain and plain['pose_cov_3d'].shape[1:] == (4, 4)

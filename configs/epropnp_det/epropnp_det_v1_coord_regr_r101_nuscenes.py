@@ -1,2 +1,9 @@
 # EPro-PnP-Det v1 with regression of object coordinates to LiDAR points.
 _base_ = './epropnp_det_v1_basic_r101_nuscenes.py'
+model = dict(
+    bbox_head=dict(
+        auxiliary=dict(
+            loss_regr=dict(_delete_=True, type='SmoothL1Loss', beta=0.05, loss_weight=0.25)
+        )
+    )
+)

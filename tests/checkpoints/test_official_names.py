@@ -47,8 +47,7 @@ def test_v2_fills_our_head_exactly(v2_shapes, our_shapes):
 
 def test_every_name_is_accounted_for(v2_shapes):
     table = name_table(v2_shapes)
-    assert set(table.renamed) | set(table.auxiliary) == set(v2_shapes)
-    assert not set(table.renamed) & set(table.auxiliary)
+    assert set(table.renamed) == set(v2_shapes)
     prefixes = {name.split('.')[0] for name in table.auxiliary}
     assert prefixes == {'corr_reg_aux', 'depth_branch', 'loss_proj', 'loss_regr', 'loss_depth'}
     detector = {name for name in v2_shapes if name.startswith('detector.')}
@@ -66,8 +65,13 @@ def test_v1_spelling_gives_the_same_names(v2_shapes):
 def test_tensors_are_handed_on():
     state = {'k_proj.bias': torch.ones(2), 'corr_reg_aux.bias': torch.zeros(2)}
     renamed = rename_official_keys(state)
-    assert list(renamed) == ['correspondence.encoder.key_proj.bias']
+    assert list(renamed) == [
+        'correspondence.encoder.key_proj.bias',
+        'auxiliary.roi_branch.regressor.bias',
+    ]
     assert renamed['correspondence.encoder.key_proj.bias'] is state['k_proj.bias']
+    bare = rename_official_keys(state, auxiliary=False)
+    assert list(bare) == ['correspondence.encoder.key_proj.bias']
 
 
 @pytest.mark.parametrize(

@@ -54,10 +54,12 @@ train_pipeline = [
     ),
     dict(type='FlipMono3D', flip_ratio=0.5),
     dict(type='CropMono3D', top=228),
+    # For the auxiliary losses only; without LiDAR in the annotation file they are zero.
+    dict(type='LoadLidarMono3D'),
     dict(type='Normalize', **img_norm_cfg),
     dict(type='Pad', size_divisor=32),
     dict(type='DefaultFormatBundle3D', class_names=class_names),
-    dict(type='Collect3D', keys=train_keys, meta_keys=meta_keys),
+    dict(type='Collect3D', keys=[*train_keys, 'lidar_points'], meta_keys=meta_keys),
 ]
 test_pipeline = [
     dict(type='LoadImageMono3D'),

@@ -19,6 +19,7 @@ model = dict(
     neck=dict(in_channels=[64, 128, 256], out_channels=64, num_outs=3, add_extra_convs=False),
     bbox_head=dict(
         samples_per_img=16,
+        auxiliary=None,
         detector=dict(
             in_channels=64,
             feat_channels=64,

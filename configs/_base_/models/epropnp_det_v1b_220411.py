@@ -21,5 +21,10 @@ model = dict(
         pnp_test=dict(mc_samples=128),
         camera=dict(pixel_center=pixel_center),
         losses=dict(detach_derivative=True),
+        auxiliary=dict(
+            loss_proj=dict(huber_delta=None),
+            loss_regr=dict(_delete_=True, type='SmoothL1Loss', beta=0.05, loss_weight=0.25),
+            loss_depth=None,
+        ),
     )
 )

@@ -104,6 +104,17 @@ model = dict(
             loss_velo=dict(type='SmoothL1Loss', beta=1.0, loss_weight=0.05),
             loss_attr=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=0.5),
         ),
+        # Dense supervision of training, the last two by LiDAR (method.md 2.6, 3.2, 8).
+        auxiliary=dict(
+            type='AuxiliaryHead',
+            roi_size=14,
+            depth_modes=4,
+            loss_proj=dict(type='MixtureNLLLoss', huber_delta=2.0, loss_weight=0.5),
+            loss_regr=dict(type='MixtureNLLLoss', huber_delta=2.0, init_sigma=0.2, loss_weight=2.5),
+            loss_depth=dict(
+                type='MixtureNLLLoss', huber_delta=0.3, init_sigma=0.3, loss_weight=1.5
+            ),
+        ),
         # nuScenes attributes by class (method.md 4.6); 8 is "none".
         class_attributes=[
             (5, 6, 7),  # car: moving, parked, stopped

@@ -16,6 +16,7 @@ from torch import Tensor
 __all__ = ['NameTable', 'name_table', 'rename_official_keys']
 
 HEAD = 'correspondence.'
+AUXILIARY = 'auxiliary.'
 
 _RENAMES = tuple(
     (re.compile(pattern), replacement)
@@ -42,11 +43,14 @@ _RENAMES = tuple(
             HEAD + r'point_head.transformer.\1',
         ),
         (r'(?:corr_regs\.1|corr_reg)\.(weight|bias)', HEAD + r'point_head.regressor.\1'),
+        (
+            r'(?:corr_regs\.0|corr_reg_aux)\.(weight|bias)',
+            AUXILIARY + r'roi_branch.regressor.\1',
+        ),
+        (r'depth_branch\.([024]\.(?:weight|bias))', AUXILIARY + r'depth_branch.layers.\1'),
+        (r'(loss_(?:proj|regr|depth)\.mean_inv_std)', AUXILIARY + r'\1'),
+        (r'(loss_(?:regr|depth)\.log_sigma)', AUXILIARY + r'\1'),
     )
-)
-
-_AUXILIARY = re.compile(
-    r'(?:corr_regs\.0|corr_reg_aux|depth_branch|loss_proj|loss_regr|loss_depth)\..+'
 )
 
 
@@ -55,11 +59,14 @@ class NameTable(NamedTuple):
 
     Attributes:
         renamed: Official name -> name in ``EProPnPHead``.
-        auxiliary: Official names of the dense auxiliary branch, which is not used yet.
     """
 
     renamed: dict[str, str]
-    auxiliary: tuple[str, ...]
+
+    @property
+    def auxiliary(self) -> tuple[str, ...]:
+        """Official names of the dense auxiliary branch, which only training needs."""
+        return tuple(n for n, target in self.renamed.items() if target.startswith(AUXILIARY))
 
 
 def _rename(name: str) -> str | None:
@@ -81,14 +88,11 @@ def name_table(names: Iterable[str]) -> NameTable:
             message lists them.
     """
     renamed: dict[str, str] = {}
-    auxiliary: list[str] = []
     unknown: list[str] = []
     for name in names:
         target = _rename(name)
         if target is not None:
             renamed[name] = target
-        elif _AUXILIARY.fullmatch(name):
-            auxiliary.append(name)
         else:
             unknown.append(name)
     if unknown:
@@ -97,7 +101,7 @@ def name_table(names: Iterable[str]) -> NameTable:
             'is this the checkpoint of another model, or are the names prefixed with "bbox_head."?'
         )
     _check_unique(renamed)
-    return NameTable(renamed, tuple(auxiliary))
+    return NameTable(renamed)
 
 
 def _check_unique(renamed: Mapping[str, str]) -> None:
@@ -109,20 +113,25 @@ def _check_unique(renamed: Mapping[str, str]) -> None:
         raise ValueError(f'names of two official versions in one file: {"; ".join(clashes)}')
 
 
-def rename_official_keys(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def rename_official_keys(
+    state_dict: Mapping[str, Tensor], auxiliary: bool = True
+) -> dict[str, Tensor]:
     """Gives the parameters of an official head the names of ours.
-
-    Auxiliary parameters are left out; :func:`name_table` lists them.
 
     Args:
         state_dict: State of an official v1, v1b or v2 head, names without ``bbox_head.``.
+        auxiliary: Whether to keep the dense auxiliary branch, which heads without ``auxiliary`` in
+            their config do not have.
 
     Returns:
-        New mapping with the names of ``EProPnPHead``: ``detector.*``, ``correspondence.*`` and
-        ``losses.loss_pose.norm_factor``. The tensors are the same objects.
+        New mapping with the names of ``EProPnPHead``: ``detector.*``, ``correspondence.*``,
+        ``auxiliary.*`` and ``losses.loss_pose.norm_factor``. The tensors are the same objects.
 
     Raises:
         ValueError: If a name is unknown or occurs in the spelling of two versions.
     """
     table = name_table(state_dict)
-    return {target: state_dict[name] for name, target in table.renamed.items()}
+    left_out = () if auxiliary else table.auxiliary
+    return {
+        target: state_dict[name] for name, target in table.renamed.items() if name not in left_out
+    }

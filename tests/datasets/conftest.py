@@ -51,7 +51,7 @@ def perfect_results():
     def _perfect_results(dataset, keep=lambda annotation: True):
         results = []
         for image in dataset.data_infos:
-            annotations = [a for a in dataset.coco.imgToAnns[image['id']] if keep(a)]
+            annotations = [a for a in dataset.annotations_of(image['id']) if keep(a)]
             truth = dataset._parse_ann_info(image, annotations)
             generator = torch.Generator().manual_seed(len(results))
             num = len(truth['labels'])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from mmcv.utils import print_log
-from mmdet.datasets.api_wrappers import COCO
 from mmdet3d.core.bbox import CameraInstance3DBoxes
 from mmdet3d.datasets import NuScenesMonoDataset
 from mmdet3d.datasets.builder import DATASETS
@@ -21,13 +19,18 @@ from .annotations import (
     check_annotation_file,
     lies_in_image,
     parse_annotations,
+    read_annotation_file,
 )
+from .completion import complete_annotations
 from .evaluation import DEFAULT_SPLITS, evaluate_submission, log_values, metrics_table
 from .files import write_json
+from .records import PackedRecords
 from .submission import SubmissionOptions, sample_entries
 from .tables import load_tables
 
 MAX_REDRAWS = 200
+# Of an annotation, beside what is in its image and in the categories.
+UNUSED_FIELDS = ('file_name', 'image_id', 'segmentation', 'category_name', 'attribute_name')
 
 
 @DATASETS.register_module()
@@ -62,9 +65,8 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
         self.submission = SubmissionOptions(**(submission or {}))
         self.render_curves = render_curves
         super().__init__(*args, **kwargs)
-        info = self.coco.dataset.get('info', {})
-        self.version = version or info.get('version', 'v1.0-trainval')
-        self.eval_split = eval_split or info.get('split', DEFAULT_SPLITS.get(self.version))
+        self.version = version or self.info.get('version', 'v1.0-trainval')
+        self.eval_split = eval_split or self.info.get('split', DEFAULT_SPLITS.get(self.version))
         if not self.test_mode and not self.data_infos:
             raise ValueError(f'{self.ann_file} has no image with an object that passes the filters')
 
@@ -84,15 +86,42 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
             raise FileNotFoundError(
                 f'no annotation file {ann_file}; tools/prepare_nuscenes.py makes it'
             )
-        self.coco = COCO(ann_file)
-        content = self.coco.dataset
+        content = read_annotation_file(ann_file)
         check_annotation_file(content, ann_file, self.CLASSES)
         category_ids = {category['name']: category['id'] for category in content['categories']}
         self.cat_ids = [category_ids[name] for name in self.CLASSES]
         self.cat2label = {cat_id: label for label, cat_id in enumerate(self.cat_ids)}
-        self.img_ids = [image['id'] for image in content['images']]
-        self.sample_tokens = list(dict.fromkeys(image['token'] for image in content['images']))
-        return [{**image, 'filename': image['file_name']} for image in content['images']]
+        self.info = content.get('info') or {}
+        images = [
+            {'token': str(i['id']), 'filename': i['file_name'], **i} for i in content['images']
+        ]
+        self.img_ids = [image['id'] for image in images]
+        self.sample_tokens = list(dict.fromkeys(image['token'] for image in images))
+        groups: dict[Any, list[dict]] = {image_id: [] for image_id in self.img_ids}
+        for annotation in content['annotations']:
+            groups[annotation['image_id']].append(annotation)
+        self._rows = {image_id: row for row, image_id in enumerate(self.img_ids)}
+        self._annotations = PackedRecords(
+            [
+                {key: value for key, value in annotation.items() if key not in UNUSED_FIELDS}
+                for annotation in complete_annotations(image, groups[image['id']])
+            ]
+            for image in images
+        )
+        return images
+
+    @property
+    def data_infos(self) -> PackedRecords:
+        """Records of the images; each access gives a new copy."""
+        return self._images
+
+    @data_infos.setter
+    def data_infos(self, images: Sequence[Mapping]) -> None:
+        self._images = images if isinstance(images, PackedRecords) else PackedRecords(images)
+
+    def annotations_of(self, image_id: Any) -> list[dict]:
+        """Annotations of an image as the file has them, whatever the filters."""
+        return self._annotations[self._rows[image_id]]
 
     def _role(self, annotation: Mapping, image: Mapping) -> Role:
         wanted = annotation['category_id'] in self.cat2label
@@ -106,7 +135,7 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
         """Indices of images that are not tiny and, with ``filter_empty_gt``, have an object."""
 
         def has_object(image: Mapping) -> bool:
-            annotations = self.coco.imgToAnns.get(image['id'], ())
+            annotations = self.annotations_of(image['id'])
             return any(self._role(ann, image) is Role.OBJECT for ann in annotations)
 
         return [
@@ -119,7 +148,7 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
     def get_ann_info(self, idx: int) -> dict:
         """Ground truth of the image with that index, see ``parse_annotations``."""
         image = self.data_infos[idx]
-        return self._parse_ann_info(image, self.coco.imgToAnns.get(image['id'], []))
+        return self._parse_ann_info(image, self.annotations_of(image['id']))
 
     def _parse_ann_info(self, img_info: dict, ann_info: list[dict]) -> dict:
         roles = [self._role(annotation, img_info) for annotation in ann_info]
@@ -128,13 +157,16 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
         return parse_annotations(objects, ignored, self.cat2label)
 
     def get_cat_ids(self, idx: int) -> list[int]:
-        """Labels of the objects of the image with that index, for class-balanced sampling."""
-        return self.get_ann_info(idx)['labels'].tolist()
+        """Labels in the image with that index, each once, for class-balanced sampling."""
+        image = self.data_infos[idx]
+        objects = (
+            a for a in self.annotations_of(image['id']) if self._role(a, image) is Role.OBJECT
+        )
+        return sorted({self.cat2label[annotation['category_id']] for annotation in objects})
 
     def pre_pipeline(self, results: dict) -> None:
-        """Adds what the pipeline starts from; no step can reach this data set's own records."""
+        """Adds what the pipeline starts from: copies, no step can reach the records themselves."""
         super().pre_pipeline(results)
-        results['img_info'] = copy.deepcopy(results['img_info'])
         results['sample_idx'] = results['img_info']['id']
         if 'ann_info' in results:
             results['gt_truncation'] = results['ann_info']['truncation']

@@ -140,10 +140,11 @@ def _complete_scenes(
     channels = (*CAMERAS, 'LIDAR_TOP') if lidar else CAMERAS
     missing = {s['token']: names for s in samples if (names := missing_files(tables, s, channels))}
     if missing and not skip_missing:
+        first = next(iter(missing.values()))[0]
         raise FileNotFoundError(
-            f'{len(missing)} of {len(samples)} samples of {split_name(split)} lack images or LiDAR sweeps in '
-            f'{tables.dataroot}, the first is {next(iter(missing.values()))[0]}; unpack the '
-            'missing parts, or leave their scenes out (--skip-missing)'
+            f'{len(missing)} of {len(samples)} samples of {split_name(split)} lack images or LiDAR '
+            f'sweeps in {tables.dataroot}, the first is {first}; unpack the missing parts, or '
+            'leave their scenes out (--skip-missing)'
         )
     gaps = {sample['scene_token'] for sample in samples if sample['token'] in missing}
     return [sample for sample in samples if sample['scene_token'] not in gaps]

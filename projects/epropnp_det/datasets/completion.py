@@ -1,0 +1,47 @@
+"""Fills in what follows from the rest, so that an annotation file of one's own can be short."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+
+from .box_projection import CORNER_SIGNS, image_bboxes, points_of_boxes
+
+OPTIONAL = ('bbox', 'area', 'center2d')
+
+
+def complete_annotations(image: Mapping, annotations: Iterable[Mapping]) -> list[dict]:
+    """Annotations of an image with ``bbox``, ``area`` and ``center2d``.
+
+    Where a file does not have them they are projected from the 3D box as our converter does. A box
+    that the image does not show gets the empty ``bbox`` 0 0 0 0, which is never trained.
+
+    Args:
+        image: ``cam_intrinsic`` (3 x 3), ``width`` and ``height``.
+        annotations: Each with ``bbox_cam3d`` and any other fields.
+    """
+    annotations = [dict(annotation) for annotation in annotations]
+    short = [a for a in annotations if any(key not in a for key in OPTIONAL)]
+    if not short:
+        return annotations
+    cam2img = np.array(image['cam_intrinsic'], dtype=np.float64)[:3, :3]
+    boxes = np.array([annotation['bbox_cam3d'] for annotation in short], dtype=np.float64)
+    centers = boxes[:, :3]
+    corners = points_of_boxes(CORNER_SIGNS, centers, boxes[:, 3:6], yaw_matrices(boxes[:, 6]))
+    bboxes = image_bboxes(corners, cam2img, (image['width'], image['height']))
+    homogeneous = centers @ cam2img.T
+    pixels = homogeneous[:, :2] / np.maximum(homogeneous[:, 2:], 1e-3)
+    for annotation, bbox, pixel, depth in zip(short, bboxes, pixels, centers[:, 2]):
+        x1, y1, x2, y2 = np.nan_to_num(bbox).tolist() if depth > 0 else [0.0] * 4
+        annotation.setdefault('bbox', [x1, y1, x2 - x1, y2 - y1])
+        annotation.setdefault('area', annotation['bbox'][2] * annotation['bbox'][3])
+        annotation.setdefault('center2d', [*pixel.tolist(), float(depth)])
+    return annotations
+
+
+def yaw_matrices(yaw: np.ndarray) -> np.ndarray:
+    """Rotations about the camera's y axis, object -> camera frame, (n, 3, 3)."""
+    cos, sin, zero, one = np.cos(yaw), np.sin(yaw), np.zeros_like(yaw), np.ones_like(yaw)
+    rows = [[cos, zero, sin], [zero, one, zero], [-sin, zero, cos]]
+    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)

@@ -3,8 +3,8 @@
 A stand-in for the official layer, made from its description (method.md sections 1 and 10.3), not
 from its code. It does the same work with the same numbers of points, samples and iterations, in the
 usual style: coordinates on the last axis, one autograd graph over all samples, boolean-mask updates
-of accepted objects, library solves, Cholesky with a loop over failures, `torch.multinomial`, NumPy's
-von Mises sampler. ``tests/benchmarks`` checks that it computes what `epropnp_det.pnp` does.
+of accepted objects, library solves, Cholesky with a loop over failures, `torch.multinomial`, von
+Mises draws by NumPy. ``tests/benchmarks`` checks that it computes what `epropnp_det.pnp` does.
 """
 
 from __future__ import annotations

@@ -1,0 +1,30 @@
+import subprocess
+import sys
+
+
+def run(repository, *arguments):
+    return subprocess.run(
+        [sys.executable, str(repository / 'tools/benchmark_pnp.py'), '--threads', '1', *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_accuracy_on_real_boxes_beats_unrobust_solvers(repository, mini_val_json):
+    result = run(repository, '--accuracy-only', '--accuracy', str(mini_val_json), '--limit', '150')
+    assert result.returncode == 0, result.stderr
+    share = {}
+    for line in result.stdout.splitlines():
+        if line.startswith(('OpenCV', 'ours')):
+            name, rest = line[:28].strip(), line[28:].split()
+            share[name] = float(rest[1].rstrip('%'))
+    assert share['ours 6DoF, delta 0.05, 10 LM'] > 95
+    assert share['ours 4DoF, delta 0.05, 5 GN'] > 95
+    assert share['ours 6DoF, delta 0.05, 10 LM'] > share['OpenCV EPNP + refine'] + 50
+
+
+def test_missing_file_is_named(repository, tmp_path):
+    result = run(repository, '--accuracy', str(tmp_path / 'none.json'))
+    assert result.returncode == 2
+    assert 'none.json' in result.stderr

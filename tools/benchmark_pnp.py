@@ -1,0 +1,365 @@
+"""Benchmark of the layer against a plain implementation and OpenCV.
+
+    python tools/benchmark_pnp.py [--device cuda] [--threads 2] [--repeats 5]
+    python tools/benchmark_pnp.py --accuracy path/to/nuscenes_infos_val_mono3d.coco.json
+
+The first table compares times and peak memory with ``benchmarks/reference_pnp.py``, the same work
+written the straightforward way. The second compares accuracy and time with OpenCV's `solvePnP` on
+the boxes and cameras of a ``*_mono3d.coco.json``, with pixel noise and outliers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Callable, NamedTuple
+
+import torch
+from torch import Tensor
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT / 'benchmarks'), str(ROOT / 'projects')]
+
+import reference_pnp as reference  # noqa: E402
+
+from epropnp_det.pnp import (  # noqa: E402
+    AdaptiveHuberCost,
+    EProPnP4DoF,
+    EProPnP6DoF,
+    LMSolver,
+    MonteCarloPoseLoss,
+    PerspectiveCamera,
+)
+from epropnp_det.pnp.importance_sampling import adaptive_importance_sampling  # noqa: E402
+
+SIZES = ((288, 128, 128), (144, 256, 512))
+"""Objects, points, samples: v2 training, v1 training."""
+
+
+class Objects(NamedTuple):
+    """Correspondences, camera and true 4DoF poses."""
+
+    x3d: Tensor
+    x2d: Tensor
+    w2d: Tensor
+    camera: PerspectiveCamera
+    pose: Tensor
+
+
+def synthetic_objects(num: int, points: int, device: str, seed: int = 0) -> Objects:
+    """Car-sized boxes with noisy, softmax-weighted correspondences, float32."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def rand(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator)
+
+    def randn(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    x3d = (rand(num, points, 3) - 0.5) * torch.tensor([4.5, 1.7, 1.9])
+    pose = torch.stack((4 * randn(num), 1 + rand(num), 8 + 30 * rand(num), 6.28 * rand(num)), -1)
+    cam2img = torch.tensor([[1266.0, 0, 816], [0, 1266, 491], [0, 0, 1]]).expand(num, 3, 3)
+    size = torch.tensor([1600.0, 900.0]).expand(num, 2).to(device)
+    camera = PerspectiveCamera.from_image_size(cam2img.contiguous().to(device), size)
+    pose, x3d = pose.to(device), x3d.to(device)
+    x2d = camera.project(x3d, pose) + 3 * randn(num, points, 2).to(device)
+    w2d = randn(num, points, 2).softmax(1).to(device) * points / 8
+    return Objects(x3d, x2d, w2d, camera, pose)
+
+
+def plain_camera(camera: PerspectiveCamera) -> reference.Camera:
+    """The camera of the reference."""
+    return reference.Camera(camera.cam2img, camera.lower, camera.upper, camera.z_min)
+
+
+def leaves(objects: Objects) -> list[Tensor]:
+    """Correspondences that ask for gradients."""
+    return [tensor.clone().requires_grad_() for tensor in objects[:3]]
+
+
+def train_ours(objects: Objects, samples: int) -> None:
+    """One training step of the layer."""
+    pnp, loss = EProPnP4DoF(mc_samples=samples), MonteCarloPoseLoss()
+    result = pnp.monte_carlo_forward(*leaves(objects), objects.camera, pose_init=objects.pose)
+    loss(result.log_weights, result.cost_target, 1.0).backward()
+
+
+def train_plain(objects: Objects, samples: int) -> None:
+    """The same step of the reference."""
+    inputs = leaves(objects)
+    log_weights, cost = reference.monte_carlo_forward(
+        *inputs, plain_camera(objects.camera), objects.pose, samples
+    )
+    reference.loss_of(log_weights, cost).backward()
+
+
+@torch.no_grad()
+def infer_ours(objects: Objects) -> None:
+    """Random-sample start and five Gauss-Newton steps."""
+    EProPnP4DoF(solver=LMSolver(num_iter=5))(*objects[:4], fast_mode=True)
+
+
+def infer_plain(objects: Objects) -> None:
+    """The same of the reference."""
+    reference.infer(*objects[:3], plain_camera(objects.camera))
+
+
+def sampling_ours(objects: Objects, samples: int) -> None:
+    """The Monte Carlo term alone, forward and backward, from the true pose."""
+    from epropnp_det.pnp.inputs import prepare
+
+    pnp = EProPnP4DoF(mc_samples=samples)
+    inputs = prepare(pnp.pose_type, *leaves(objects), objects.camera, None)
+    problem, _ = pnp._problem(inputs)
+    with torch.no_grad():
+        solution = pnp.solver.solve(pnp.pose_type, problem.detach().columns(), objects.pose)
+        covariance = pnp.solver.covariance(solution.linearization)
+    drawn = adaptive_importance_sampling(
+        pnp.pose_type, problem, solution.pose, covariance, samples, pnp.num_iter
+    )
+    drawn.log_weights.logsumexp(1).sum().backward()
+
+
+def sampling_plain(objects: Objects, samples: int) -> None:
+    """The same of the reference."""
+    inputs = leaves(objects)
+    delta = reference.adaptive_delta(*inputs[1:])
+    problem = (*inputs, plain_camera(objects.camera), delta)
+    pose, covariance, _ = reference.levenberg_marquardt(objects.pose, *problem)
+    reference.importance_sampling(problem, pose, covariance, samples).logsumexp(0).sum().backward()
+
+
+def seconds(function: Callable[[], None], repeats: int, device: str) -> float:
+    """Median wall time after one warm-up."""
+    times = []
+    for _ in range(repeats + 1):
+        if device == 'cuda':
+            torch.cuda.synchronize()
+        start = time.perf_counter()
+        function()
+        if device == 'cuda':
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - start)
+    return sorted(times[1:])[repeats // 2]
+
+
+def _memory_worker(name: str, size: tuple[int, int, int], device: str, queue: object) -> None:
+    """Runs in a fresh process: peak minus what was there before, in bytes."""
+    function = {'ours': sampling_ours, 'plain': sampling_plain}[name]
+    torch.set_num_threads(1)
+    function(synthetic_objects(2, 16, device), 8)  # load libraries
+    objects = synthetic_objects(size[0], size[1], device)
+    if device == 'cuda':
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        function(objects, size[2])
+        queue.put(torch.cuda.max_memory_allocated() - before)  # type: ignore[attr-defined]
+        return
+    Path('/proc/self/clear_refs').write_text('5')  # resets the high-water mark
+    before = _status('VmRSS')
+    function(objects, size[2])
+    queue.put(_status('VmHWM') - before)  # type: ignore[attr-defined]
+
+
+def _status(field: str) -> int:
+    for line in Path('/proc/self/status').read_text().splitlines():
+        if line.startswith(field):
+            return int(line.split()[1]) * 1024
+    raise RuntimeError(f'/proc/self/status has no {field}')
+
+
+def peak_memory(name: str, size: tuple[int, int, int], device: str) -> float:
+    """Peak memory of the Monte Carlo term in MB, NaN where it cannot be measured."""
+    if device == 'cpu' and not Path('/proc/self/clear_refs').exists():
+        return float('nan')
+    context = torch.multiprocessing.get_context('spawn')
+    queue = context.SimpleQueue()
+    process = context.Process(target=_memory_worker, args=(name, size, device, queue))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise RuntimeError(f'the memory measurement of {name} ended with code {process.exitcode}')
+    return queue.get() / 2**20
+
+
+def speed_table(device: str, repeats: int) -> None:
+    """Prints times and memory of both implementations."""
+    print(f'\n{"":34}{"plain":>12}{"ours":>12}{"ratio":>9}')
+    for size in SIZES:
+        num, points, samples = size
+        objects = synthetic_objects(num, points, device)
+        print(f'{num} objects x {points} points x {samples} samples')
+        rows: list[tuple[str, Callable[[], None], Callable[[], None]]] = [
+            (
+                '  training step',
+                lambda o=objects, s=samples: train_plain(o, s),
+                lambda o=objects, s=samples: train_ours(o, s),
+            ),
+            (
+                '  inference (no samples)',
+                lambda o=objects: infer_plain(o),
+                lambda o=objects: infer_ours(o),
+            ),
+        ]
+        for label, plain, ours in rows:
+            one, other = seconds(plain, repeats, device), seconds(ours, repeats, device)
+            print(f'{label:34}{one * 1e3:9.1f} ms{other * 1e3:9.1f} ms{one / other:8.1f}x')
+        one, other = (peak_memory(name, size, device) for name in ('plain', 'ours'))
+        print(
+            f'{"  peak memory, Monte Carlo term":34}{one:9.1f} MB{other:9.1f} MB{one / other:8.1f}x'
+        )
+
+
+def real_objects(path: Path, points: int, noise: float, outliers: float) -> Objects:
+    """Points inside the boxes of a mono3d json, seen by its cameras; float64."""
+    content = json.loads(path.read_text())
+    cameras = {image['id']: image['cam_intrinsic'] for image in content['images']}
+    boxes, intrinsics = [], []
+    for annotation in content['annotations']:
+        if annotation['bbox_cam3d'][2] > 3:
+            boxes.append(annotation['bbox_cam3d'])
+            intrinsics.append(cameras[annotation['image_id']])
+    box = torch.tensor(boxes, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    unit = torch.rand(len(box), points, 3, generator=generator, dtype=torch.float64) - 0.5
+    x3d = unit * box[:, None, 3:6]
+    pose = box[:, [0, 1, 2, 6]]
+    camera = PerspectiveCamera(torch.tensor(intrinsics, dtype=torch.float64))
+    x2d = camera.project(x3d, pose)
+    extent = (x2d.amax(1) - x2d.amin(1))[:, None]
+    x2d = x2d + noise * extent * torch.randn(x2d.shape, generator=generator, dtype=torch.float64)
+    low, high = x2d.amin(1, keepdim=True), x2d.amax(1, keepdim=True)
+    anywhere = low + (high - low) * torch.rand(x2d.shape, generator=generator, dtype=torch.float64)
+    wrong = torch.rand(len(box), points, 1, generator=generator) < outliers
+    x2d = torch.where(wrong, anywhere, x2d)
+    # weights as a network would give them that knows its noise but not its outliers
+    w2d = (1 / (noise * extent)).expand_as(x2d)
+    return Objects(x3d, x2d, w2d.contiguous(), camera, pose)
+
+
+def opencv_solvers() -> dict[str, Callable]:
+    """Name -> function of (x3d, x2d, K) that returns rvec, tvec or None."""
+    import cv2
+
+    def solve(flag: int, refine: bool = False) -> Callable:
+        def run(x3d, x2d, cam2img):
+            good, rvec, tvec = cv2.solvePnP(x3d, x2d, cam2img, None, flags=flag)
+            if good and refine:
+                rvec, tvec = cv2.solvePnPRefineLM(x3d, x2d, cam2img, None, rvec, tvec)
+            return (rvec, tvec) if good else None
+
+        return run
+
+    def ransac(x3d, x2d, cam2img):
+        good, rvec, tvec, _ = cv2.solvePnPRansac(
+            x3d, x2d, cam2img, None, flags=cv2.SOLVEPNP_EPNP, reprojectionError=4.0
+        )
+        return (rvec, tvec) if good else None
+
+    return {
+        'OpenCV ITERATIVE': solve(cv2.SOLVEPNP_ITERATIVE),
+        'OpenCV SQPNP': solve(cv2.SOLVEPNP_SQPNP),
+        'OpenCV EPNP + refine': solve(cv2.SOLVEPNP_EPNP, refine=True),
+        'OpenCV EPNP + RANSAC': ransac,
+    }
+
+
+def run_opencv(solver: Callable, objects: Objects) -> tuple[Tensor, Tensor]:
+    """Rotations (B, 3, 3) and positions (B, 3), NaN where OpenCV gives up."""
+    import cv2
+
+    num = len(objects.pose)
+    rotation = torch.full((num, 3, 3), float('nan'), dtype=torch.float64)
+    position = torch.full((num, 3), float('nan'), dtype=torch.float64)
+    arrays = [t.numpy() for t in (objects.x3d, objects.x2d, objects.camera.cam2img)]
+    for index, (x3d, x2d, cam2img) in enumerate(zip(*arrays)):
+        try:
+            found = solver(x3d, x2d, cam2img)
+        except cv2.error:
+            found = None
+        if found is not None:
+            rotation[index] = torch.from_numpy(cv2.Rodrigues(found[0])[0])
+            position[index] = torch.from_numpy(found[1][:, 0])
+    return rotation, position
+
+
+def accuracy_table(path: Path, points: int, noise: float, outliers: float, limit: int) -> None:
+    """Prints errors and times on real boxes and cameras."""
+    objects = real_objects(path, points, noise, outliers)
+    if limit:
+        step = max(1, len(objects.pose) // limit)
+        camera = objects.camera[::step]
+        objects = Objects(*(t[::step] for t in objects[:3]), camera, objects.pose[::step])
+    true_rotation = EProPnP4DoF.pose_type.rotation(objects.pose)
+    print(
+        f'\n{len(objects.pose)} boxes of {path.name}, {points} points, noise {noise:.0%} of the '
+        f'extent, {outliers:.0%} outliers'
+    )
+    print(f'{"":28}{"position error":>16}{"within 5 %":>12}{"rotation":>11}{"per object":>13}')
+
+    def report(name: str, rotation: Tensor, position: Tensor, elapsed: float) -> None:
+        error = (position - objects.pose[:, :3]).norm(dim=1) / objects.pose[:, :3].norm(dim=1)
+        error = error.nan_to_num(float('inf'), posinf=float('inf'))
+        trace = (rotation * true_rotation).sum((1, 2))
+        angle = torch.rad2deg(torch.acos(((trace - 1) / 2).clamp(-1, 1))).nan_to_num(180.0)
+        print(
+            f'{name:28}{error.median():14.2%}  {(error < 0.05).double().mean():10.1%}  '
+            f'{angle.median():8.2f}°  {elapsed / len(error) * 1e6:8.1f} us'
+        )
+
+    for name, solver in opencv_solvers().items():
+        start = time.perf_counter()
+        rotation, position = run_opencv(solver, objects)
+        report(name, rotation, position, time.perf_counter() - start)
+    single = Objects(*(t.float() for t in objects[:3]), objects.camera, objects.pose)
+    single = single._replace(camera=PerspectiveCamera(objects.camera.cam2img.float()))
+    for layer in (EProPnP6DoF, EProPnP4DoF):
+        for delta, fast in ((0.5, False), (0.05, False), (0.05, True)):
+            solver = LMSolver(num_iter=5 if fast else 10)
+            pnp = layer(normalize=True, cost=AdaptiveHuberCost(delta), solver=solver)
+            start = time.perf_counter()
+            with torch.no_grad():
+                pose = pnp(
+                    *single[:4], fast_mode=fast, generator=torch.Generator().manual_seed(0)
+                ).pose.double()
+            elapsed = time.perf_counter() - start
+            name = f'ours {layer.pose_type.dof}DoF, delta {delta}, {"5 GN" if fast else "10 LM"}'
+            report(name, layer.pose_type.rotation(pose), pose[:, :3], elapsed)
+
+
+def main() -> None:
+    """Parses the command line and prints the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--device', default='cpu', choices=('cpu', 'cuda'))
+    parser.add_argument('--threads', type=int, default=0, help='CPU threads; 0 leaves the default')
+    parser.add_argument('--repeats', type=int, default=5, help='the median time is printed')
+    parser.add_argument('--accuracy', type=Path, help='mono3d json: compare with OpenCV on it')
+    parser.add_argument('--accuracy-only', action='store_true')
+    parser.add_argument('--limit', type=int, default=0, help='boxes to use at most; 0 is all')
+    parser.add_argument('--points', type=int, default=64, help='points per box with --accuracy')
+    parser.add_argument('--noise', type=float, default=0.02, help='of the projected extent')
+    parser.add_argument('--outliers', type=float, default=0.2)
+    args = parser.parse_args()
+    if args.accuracy and not args.accuracy.is_file():
+        parser.error(f'{args.accuracy} does not exist; give a *_mono3d.coco.json')
+    if args.accuracy_only and not args.accuracy:
+        parser.error('--accuracy-only needs --accuracy FILE')
+    if args.device == 'cuda' and not torch.cuda.is_available():
+        parser.error('this torch sees no CUDA device; use --device cpu')
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    name = torch.cuda.get_device_name() if args.device == 'cuda' else 'CPU'
+    print(f'torch {torch.__version__}, {name}, {torch.get_num_threads()} threads, float32')
+    if not args.accuracy_only:
+        speed_table(args.device, args.repeats)
+    if args.accuracy:
+        accuracy_table(args.accuracy, args.points, args.noise, args.outliers, args.limit)
+
+
+if __name__ == '__main__':
+    main()

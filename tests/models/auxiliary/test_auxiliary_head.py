@@ -9,7 +9,9 @@ from torch.autograd import gradcheck
 from torch.func import functional_call
 
 from epropnp_det.models.auxiliary import (
+    LidarPoints,
     SupervisedObjects,
+    cell_targets,
     encode_reprojection_error,
     supervised_objects,
 )
@@ -255,3 +257,36 @@ def test_mirrored_image_gives_the_same_losses(make_scene):
     expected = losses_of(head, plain)
     for name, value in losses_of(head, mirrored, features=features, query=plain.query).items():
         torch.testing.assert_close(value, expected[name])
+
+
+def test_the_losses_teach_what_they_claim(make_scene):
+    """Free maps and queries: pixels, LiDAR coordinates and depths are learnt."""
+    scene, head = make_scene(per_object=20), make_head(roi_size=4)
+    free = [tensor.requires_grad_() for tensor in (*scene.features[:2], scene.query)]
+    optimizer = torch.optim.Adam([*head.parameters(), *free], lr=0.05)
+    points = LidarPoints.pad(scene.lidar, scene.geometry)
+
+    def errors():
+        objects, prediction = prediction_of(head, scene)
+        best = prediction.logits.argmax(-1, keepdim=True)[..., None]
+        noc = prediction.noc.gather(2, best.expand(-1, -1, -1, 3)).squeeze(2)
+        x3d = noc * objects.dims[:, None]
+        x2d = scene.camera[objects.img_inds].project(x3d, objects.boxes3d[:, 3:])
+        target = cell_targets(points, objects, 4)
+        depth, log_probs = head.depth_branch(scene.features, points.locations, scene.geometry)
+        depth = depth.gather(-1, log_probs.argmax(-1, keepdim=True)).squeeze(-1)
+        return (
+            (x2d - prediction.x2d).norm(dim=-1).median().item(),
+            (x3d - target.x3d).norm(dim=-1)[target.occupied].median().item(),
+            (depth - points.xyz[..., 2])[points.valid].abs().median().item(),
+        )
+
+    before = errors()
+    for _ in range(150):
+        optimizer.zero_grad()
+        sum(losses_of(head, scene).values()).backward()
+        optimizer.step()
+    after = errors()
+    assert after[0] < 3.0 < before[0]  # pixels
+    assert after[1] < 0.3 < before[1]  # metres
+    assert after[2] < 0.5 < before[2]  # metres

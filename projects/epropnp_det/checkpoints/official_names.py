@@ -85,7 +85,7 @@ def name_table(names: Iterable[str]) -> NameTable:
 
     Raises:
         ValueError: If a name belongs to no official head, or two names to one parameter; the
-            message lists them.
+            message names the first.
     """
     renamed: dict[str, str] = {}
     unknown: list[str] = []
@@ -96,8 +96,9 @@ def name_table(names: Iterable[str]) -> NameTable:
         else:
             unknown.append(name)
     if unknown:
+        more = f' and {len(unknown) - 3} more' if len(unknown) > 3 else ''
         raise ValueError(
-            f'not parameters of an official EPro-PnP-Det head: {", ".join(unknown)}; '
+            f'not parameters of an official EPro-PnP-Det head: {", ".join(unknown[:3])}{more}; '
             'is this the checkpoint of another model, or are the names prefixed with "bbox_head."?'
         )
     _check_unique(renamed)

@@ -1,0 +1,120 @@
+"""Reading checkpoints without running code from them, writing them in one step."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import os
+import pickle
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+__all__ = ['publish_checkpoint', 'read_checkpoint', 'write_checkpoint']
+
+
+def read_checkpoint(path: str | Path, trust: bool = False) -> dict[str, Any]:
+    """Reads a checkpoint on the CPU.
+
+    Args:
+        path: ``.pth`` file.
+        trust: Whether to unpickle arbitrary Python objects, which can run any code that the file's
+            maker put into it. Without it only tensors and plain values are accepted.
+
+    Returns:
+        ``state_dict`` and ``meta``; other entries (optimiser) as they are. A file that holds a bare
+        state gets an empty ``meta``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no checkpoint, or holds objects and is not trusted.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'no checkpoint {path}')
+    options: dict[str, Any] = dict(map_location='cpu')
+    if 'weights_only' in inspect.signature(torch.load).parameters:
+        options['weights_only'] = not trust
+    elif not trust:
+        raise ValueError(
+            f'torch {torch.__version__} cannot load {path} without running code from it; use torch '
+            '>= 1.13, or pass --trust if you trust its source'
+        )
+    try:
+        content = torch.load(str(path), **options)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f'{path} is no checkpoint, or holds Python objects besides tensors, which are not '
+            'loaded because they can run any code; pass --trust only if you trust its source '
+            f'({str(error).splitlines()[0]})'
+        ) from error
+    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise ValueError(f'{path} is not a checkpoint that torch can read: {error}') from error
+    if not isinstance(content, dict):
+        raise ValueError(f'{path} holds a {type(content).__name__} instead of a checkpoint')
+    if 'state_dict' not in content:
+        content = {'state_dict': content}
+    state = content['state_dict']
+    if not isinstance(state, dict) or not all(torch.is_tensor(value) for value in state.values()):
+        raise ValueError(f'{path} is a dict without a state_dict of tensors, so no checkpoint')
+    return {**content, 'meta': dict(content.get('meta') or {})}
+
+
+def write_checkpoint(content: dict[str, Any], path: str | Path, force: bool = False) -> Path:
+    """Writes a checkpoint that is either complete or absent.
+
+    Args:
+        content: What ``torch.save`` can write.
+        path: Target; missing folders are made.
+        force: Whether to replace a file that exists.
+
+    Returns:
+        The target.
+
+    Raises:
+        FileExistsError: If the target exists and ``force`` is False.
+    """
+    path = Path(path)
+    if path.exists() and not force:
+        raise FileExistsError(f'{path} exists; pass --force to replace it')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    try:
+        with os.fdopen(descriptor, 'wb') as file:
+            torch.save(content, file)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(temporary, 0o666 & ~umask)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return path
+
+
+def publish_checkpoint(
+    source: str | Path, target: str | Path, trust: bool = False, force: bool = False
+) -> Path:
+    """Copies a checkpoint without its optimiser state, which is twice the size of the weights.
+
+    Args:
+        source: Checkpoint of a runner.
+        target: The first eight digits of the SHA-256 of the weights are added to its stem, so that
+            a name stands for one content.
+        trust: As for :func:`read_checkpoint`.
+        force: As for :func:`write_checkpoint`.
+
+    Returns:
+        The file written.
+    """
+    content = read_checkpoint(source, trust)
+    state = {name: value.detach().clone() for name, value in content['state_dict'].items()}
+    digest = hashlib.sha256()
+    for name, value in state.items():
+        digest.update(name.encode())
+        digest.update(value.contiguous().cpu().numpy().tobytes())
+    target = Path(target)
+    named = target.with_name(f'{target.stem}-{digest.hexdigest()[:8]}{target.suffix or ".pth"}')
+    return write_checkpoint({'meta': content['meta'], 'state_dict': state}, named, force)

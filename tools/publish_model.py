@@ -1,0 +1,29 @@
+"""Copy a checkpoint without its optimiser state, for giving away: a third of the size."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from epropnp_det.checkpoints import publish_checkpoint
+
+
+def main() -> None:
+    """Publishes one file."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('source', help='checkpoint of tools/train.py')
+    parser.add_argument('target', help='file to write; a hash of the weights is added to its name')
+    parser.add_argument('--force', action='store_true', help='replace an existing file')
+    parser.add_argument(
+        '--trust', action='store_true', help='run code from the file, if it needs to be'
+    )
+    args = parser.parse_args()
+    try:
+        written = publish_checkpoint(args.source, args.target, args.trust, args.force)
+    except (ValueError, FileNotFoundError, FileExistsError) as error:
+        sys.exit(f'{type(error).__name__}: {error}')
+    before, after = (Path(path).stat().st_size / 2**20 for path in (args.source, written))
+    print(f'{written}: {after:.1f} MiB instead of {before:.1f} MiB')
+
+
+if __name__ == '__main__':
+    main()

@@ -28,6 +28,7 @@ train_keys = [
     'depths',
     'gt_bboxes_ignore',
 ]
+lidar_train_keys = [*train_keys, 'lidar_points']
 meta_keys = [
     'filename',
     'ori_shape',
@@ -59,7 +60,7 @@ train_pipeline = [
     dict(type='Normalize', **img_norm_cfg),
     dict(type='Pad', size_divisor=32),
     dict(type='DefaultFormatBundle3D', class_names=class_names),
-    dict(type='Collect3D', keys=[*train_keys, 'lidar_points'], meta_keys=meta_keys),
+    dict(type='Collect3D', keys=lidar_train_keys, meta_keys=meta_keys),
 ]
 test_pipeline = [
     dict(type='LoadImageMono3D'),

@@ -1,0 +1,53 @@
+"""A short run of the fuzzer, and proof that it notices broken promises."""
+
+import sys
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope='module')
+def fuzz(repository):
+    sys.path.insert(0, str(repository / 'tools'))
+    import fuzz_pnp
+
+    yield fuzz_pnp
+    sys.path.remove(str(repository / 'tools'))
+
+
+def test_no_promise_breaks(fuzz):
+    total, broken = fuzz.run(5000, seed=7)
+    assert not broken, broken[:5]
+    assert all(total[name] > 50 for name in fuzz.KINDS)
+    assert 0.3 < total['(flagged invalid)'] / 5000 < 0.8
+
+
+def test_notices_gradients_that_are_not_finite(fuzz, monkeypatch):
+    from epropnp_det.pnp import inputs
+
+    monkeypatch.setattr(inputs._GuardGradient, 'apply', lambda *tensors: tensors)
+    _, broken = fuzz.run(5000, seed=7)
+    assert any('gradient' in reason for reason in broken)
+
+
+def test_notices_a_missing_flag(fuzz, monkeypatch):
+    from epropnp_det.pnp import inputs
+
+    def everything(pose_type, x3d, x2d, w2d):
+        return torch.ones(len(x3d), dtype=torch.bool)
+
+    monkeypatch.setattr(inputs, '_solvable', everything)
+    _, broken = fuzz.run(600, seed=7)
+    assert any('is called valid' in reason for reason in broken)
+
+
+def test_notices_changed_neighbours(fuzz, monkeypatch):
+    solve = fuzz.LMSolver.solve
+
+    def leaking(self, pose_type, columns, pose, fast_mode=False):
+        solution = solve(self, pose_type, columns, pose, fast_mode)
+        return solution._replace(pose=solution.pose + 1e-7 * solution.cost.nan_to_num().mean())
+
+    monkeypatch.setattr(fuzz.LMSolver, 'solve', leaking)
+    _, broken = fuzz.run(600, seed=7)
+    assert any('neighbour changed' in reason for reason in broken)

@@ -1,0 +1,329 @@
+"""Throws degenerate objects at the layer and checks what it promises about them.
+
+    python tools/fuzz_pnp.py [--objects 100000] [--seed 0]
+
+Batches mix healthy with degenerate objects, over 4DoF and 6DoF, float32 and float64, few and many
+points, both solver modes. For each batch it is checked that nothing raises; that results and
+gradients are finite, and zero gradients and zero loss where ``valid`` is false; that objects nobody
+could solve are flagged, and healthy ones are not; and that the healthy ones come out bit for bit as
+they do in a batch of healthy objects only. Ends with a table, and with status 1 if a promise broke.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Callable, NamedTuple
+
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'projects'))
+
+from epropnp_det.pnp import (
+    EProPnP4DoF,
+    EProPnP6DoF,
+    LMSolver,
+    MonteCarloPoseLoss,
+    PerspectiveCamera,
+    RSLMSolver,
+)
+
+NAN, INF = float('nan'), float('inf')
+
+
+class Objects(NamedTuple):
+    """Correspondences, intrinsics and poses of ``B`` objects."""
+
+    x3d: Tensor  # (B, N, 3)
+    x2d: Tensor  # (B, N, 2)
+    w2d: Tensor  # (B, N, 2)
+    cam2img: Tensor  # (B, 3, 3)
+    pose: Tensor  # (B, dim)
+
+
+class Kind(NamedTuple):
+    """A way to spoil one object in place, given a generator, and whether it must be flagged."""
+
+    spoil: Callable[[Objects, torch.Generator], None]
+    must_be_invalid: bool | None  # None: either is defensible
+
+
+def _set(field: str, value: float, everywhere: bool = False) -> Callable:
+    def spoil(one: Objects, generator: torch.Generator) -> None:
+        tensor = getattr(one, field).view(-1)
+        if everywhere:
+            tensor.fill_(value)
+        else:
+            tensor[int(torch.randint(len(tensor), (1,), generator=generator))] = value
+
+    return spoil
+
+
+def _scale(field: str, factor: float) -> Callable:
+    def spoil(one: Objects, generator: torch.Generator) -> None:
+        getattr(one, field).mul_(factor)
+
+    return spoil
+
+
+def _coincide(field: str) -> Callable:
+    def spoil(one: Objects, generator: torch.Generator) -> None:
+        tensor = getattr(one, field)
+        tensor.copy_(tensor[:1].clone().expand_as(tensor))
+
+    return spoil
+
+
+def _flatten(axes: list[int]) -> Callable:
+    def spoil(one: Objects, generator: torch.Generator) -> None:
+        one.x3d[:, axes] = 0
+
+    return spoil
+
+
+def _collinear(one: Objects, generator: torch.Generator) -> None:
+    steps = torch.linspace(-1, 1, len(one.x3d)).to(one.x3d)
+    one.x3d.copy_(steps[:, None] * one.x3d[0].clone())
+
+
+def _behind(one: Objects, generator: torch.Generator) -> None:
+    one.pose[2] = -one.pose[2]
+
+
+def _random_pixels(one: Objects, generator: torch.Generator) -> None:
+    noise = torch.rand(one.x2d.shape, generator=generator).to(one.x2d)
+    one.x2d.copy_(noise * 4000 - 1000)
+
+
+def _one_weight(one: Objects, generator: torch.Generator) -> None:
+    one.w2d.fill_(0)
+    one.w2d[0, 0] = 1
+
+
+def _one_axis(one: Objects, generator: torch.Generator) -> None:
+    one.w2d[:, 0] = 0
+
+
+def _mirrored(one: Objects, generator: torch.Generator) -> None:
+    one.x2d[:, 1] = 900 - one.x2d[:, 1]
+
+
+KINDS: dict[str, Kind] = {
+    'NaN in x3d': Kind(_set('x3d', NAN), True),
+    'NaN in x2d': Kind(_set('x2d', NAN), True),
+    'NaN in w2d': Kind(_set('w2d', NAN), True),
+    'NaN in cam2img': Kind(_set('cam2img', NAN), True),
+    'NaN in pose_init': Kind(_set('pose', NAN), True),
+    'everything NaN': Kind(
+        lambda one, generator: [tensor.fill_(NAN) for tensor in one] and None, True
+    ),
+    'Inf in x3d': Kind(_set('x3d', INF), True),
+    'Inf in x2d': Kind(_set('x2d', -INF), True),
+    'Inf in w2d': Kind(_set('w2d', INF), True),
+    'Inf in pose_init': Kind(_set('pose', INF), True),
+    'zero weights': Kind(_set('w2d', 0.0, everywhere=True), True),
+    'one weight': Kind(_one_weight, True),
+    'weights on one axis': Kind(_one_axis, None),
+    'a negative weight': Kind(_set('w2d', -0.1), True),
+    'negative weights': Kind(_scale('w2d', -1.0), True),
+    'weights x 1e4': Kind(_scale('w2d', 1e4), None),
+    'weights x 1e18': Kind(_scale('w2d', 1e18), None),
+    'weights x 1e37': Kind(_scale('w2d', 1e37), None),
+    'weights x 1e-6': Kind(_scale('w2d', 1e-6), None),
+    'weights x 1e-30': Kind(_scale('w2d', 1e-30), None),
+    'coincident x3d': Kind(_coincide('x3d'), None),
+    'x3d all zero': Kind(_set('x3d', 0.0, everywhere=True), None),
+    'coincident x2d': Kind(_coincide('x2d'), True),
+    'collinear x3d': Kind(_collinear, None),
+    'x3d on an axis': Kind(_flatten([0, 2]), None),
+    'coplanar, no height': Kind(_flatten([1]), None),
+    'coplanar, no length': Kind(_flatten([0]), None),
+    'x3d x 1e6': Kind(_scale('x3d', 1e6), None),
+    'x3d x 1e20': Kind(_scale('x3d', 1e20), None),
+    'x3d x 1e-20': Kind(_scale('x3d', 1e-20), None),
+    'x2d x 1e6': Kind(_scale('x2d', 1e6), None),
+    'x2d x 1e20': Kind(_scale('x2d', 1e20), None),
+    'random pixels': Kind(_random_pixels, None),
+    'mirrored pixels': Kind(_mirrored, None),
+    'pose_init behind': Kind(_behind, None),
+    'pose_init x 1e20': Kind(_scale('pose', 1e20), None),
+    'cam2img zero': Kind(_set('cam2img', 0.0, everywhere=True), True),
+    'cam2img x 1e-20': Kind(_scale('cam2img', 1e-20), None),
+    'cam2img x 1e15': Kind(_scale('cam2img', 1e15), None),
+    'cam2img negative': Kind(_scale('cam2img', -1.0), None),
+    'cam2img all ones': Kind(_set('cam2img', 1.0, everywhere=True), True),
+}
+
+
+class Setting(NamedTuple):
+    """What a batch runs."""
+
+    dof: int
+    dtype: torch.dtype
+    points: int
+    fast_mode: bool
+    normalize: bool
+    bounded: bool
+
+
+SETTINGS = [
+    Setting(dof, dtype, points, fast, normalize, bounded)
+    for (dof, dtype, points), (fast, normalize, bounded) in zip(
+        itertools.product((4, 6), (torch.float32, torch.float64), (4, 16, 40)),
+        itertools.cycle(itertools.product((False, True), repeat=3)),
+    )
+]
+
+
+def healthy_objects(num: int, setting: Setting, generator: torch.Generator) -> Objects:
+    """Well posed objects."""
+
+    def rand(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, dtype=torch.float64)
+
+    x3d = (rand(num, setting.points, 3) - 0.5) * torch.tensor([4.5, 1.7, 1.9])
+    position = torch.stack((rand(num) * 6 - 3, 1 + rand(num), 8 + 20 * rand(num)), -1)
+    yaw = rand(num, 1) * 6 - 3
+    zero = torch.zeros_like(yaw)
+    quaternion = torch.cat(((yaw / 2).cos(), zero, (yaw / 2).sin(), zero), 1)
+    pose = torch.cat((position, yaw if setting.dof == 4 else quaternion), 1)
+    cam2img = torch.tensor([[1260.0, 0, 800], [0, 1250, 450], [0, 0, 1]], dtype=torch.float64)
+    cam2img = cam2img.repeat(num, 1, 1)
+    x2d = PerspectiveCamera(cam2img).project(x3d, pose)
+    x2d = x2d + torch.randn(x2d.shape, generator=generator, dtype=torch.float64)
+    w2d = 0.1 + rand(num, setting.points, 2) / 4
+    return Objects(*(tensor.to(setting.dtype) for tensor in (x3d, x2d, w2d, cam2img, pose)))
+
+
+class Outcome(NamedTuple):
+    """Everything that a step returned, by object first, and gradients."""
+
+    results: dict[str, Tensor]
+    losses: Tensor
+    gradients: list[Tensor]
+
+
+def run_step(objects: Objects, setting: Setting, seed: int) -> Outcome:
+    """One training step."""
+    layer = EProPnP4DoF if setting.dof == 4 else EProPnP6DoF
+    pnp = layer(
+        mc_samples=16,
+        normalize=setting.normalize,
+        solver=LMSolver(num_iter=4),
+        init_solver=RSLMSolver(num_proposals=8),
+    )
+    if setting.bounded:
+        camera = PerspectiveCamera.from_image_size(objects.cam2img, torch.tensor([1600.0, 900.0]))
+    else:
+        camera = PerspectiveCamera(objects.cam2img)
+    inputs = [tensor.clone().requires_grad_() for tensor in objects[:3]]
+    result = pnp.monte_carlo_forward(
+        *inputs,
+        camera,
+        pose_init=objects.pose,
+        with_pose_plus=True,
+        fast_mode=setting.fast_mode,
+        generator=torch.Generator().manual_seed(seed),
+    )
+    fields = result._asdict()
+    for name in ('samples', 'log_weights'):
+        fields[name] = fields[name].movedim(0, 1)
+    assert result.cost_target is not None and result.pose_plus is not None
+    losses = (result.cost_target + result.log_weights.logsumexp(0)).detach()
+    loss = MonteCarloPoseLoss().eval()(result.log_weights, result.cost_target, 1.0)
+    (loss + 0.1 * result.pose_plus.sum()).backward()
+    gradients = [tensor.grad for tensor in inputs if tensor.grad is not None]
+    return Outcome({k: v.detach() for k, v in fields.items()}, losses, gradients)
+
+
+def _per_object(tensor: Tensor) -> Tensor:
+    return tensor.flatten(1).all(1) if tensor.dim() > 1 else tensor
+
+
+def check_batch(setting: Setting, num: int, seed: int) -> tuple[Counter, list[str]]:
+    """Runs one batch; returns the kinds that were in it and the promises that broke."""
+    generator = torch.Generator().manual_seed(seed)
+    clean = healthy_objects(num, setting, generator)
+    spoiled = Objects(*(tensor.clone() for tensor in clean))
+    names = list(KINDS)
+    picks = torch.randint(len(names), (num,), generator=generator).tolist()
+    sick = torch.rand(num, generator=generator) < 0.8
+    for index in range(num):
+        if sick[index]:
+            one = Objects(*(tensor[index] for tensor in spoiled))
+            KINDS[names[picks[index]]].spoil(one, generator)
+    outcome, expected = (run_step(objects, setting, seed) for objects in (spoiled, clean))
+    valid = outcome.results['valid']
+    broken = torch.zeros(num, dtype=torch.bool)
+    reasons: list[str] = []
+
+    def note(bad: Tensor, reason: str) -> None:
+        for index in bad.nonzero()[:, 0].tolist():
+            kind = names[picks[index]] if sick[index] else 'healthy'
+            reasons.append(f'{kind}: {reason} ({setting}, seed {seed}, object {index})')
+        broken.logical_or_(bad)
+
+    for name, value in outcome.results.items():
+        note(~_per_object(torch.isfinite(value)), f'{name} is not finite')
+        same = _per_object(value == expected.results[name])
+        note(~sick & ~same, f'{name} of a healthy neighbour changed')
+    for name, value, other in zip(('x3d', 'x2d', 'w2d'), outcome.gradients, expected.gradients):
+        note(~_per_object(torch.isfinite(value)), f'gradient of {name} is not finite')
+        note(~valid & ~_per_object(value == 0), f'gradient of {name} of an invalid object')
+        note(~sick & ~_per_object(value == other), f'gradient of {name} of a neighbour changed')
+    note(~valid & (outcome.losses.abs() > 1e-5), 'an invalid object has a loss')
+    note(~sick & ~valid, 'a healthy object is called invalid')
+    must = torch.tensor([KINDS[names[pick]].must_be_invalid is True for pick in picks])
+    note(sick & must & valid, 'is called valid')
+    kinds = Counter(names[pick] for index, pick in enumerate(picks) if sick[index])
+    kinds['(flagged invalid)'] = int((sick & ~valid).sum())
+    return kinds, reasons
+
+
+def run(num_objects: int, seed: int = 0, batch: int = 512, progress: bool = False) -> tuple:
+    """Runs batches until ``num_objects`` degenerate objects were seen."""
+    total: Counter = Counter()
+    broken: list[str] = []
+    seen, start = 0, time.time()
+    for index in itertools.count():
+        if seen >= num_objects:
+            break
+        kinds, reasons = check_batch(SETTINGS[index % len(SETTINGS)], batch, seed + index)
+        total.update(kinds)
+        broken.extend(reasons)
+        seen = sum(total.values()) - total['(flagged invalid)']
+        if progress:
+            share = min(1.0, seen / num_objects)
+            left = (time.time() - start) / share * (1 - share)
+            print(f'\r{seen} objects, {len(broken)} broken promises, {left:.0f} s left ', end='')
+    return total, broken
+
+
+def main() -> None:
+    """Parses the command line, prints the table."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--objects', type=int, default=100_000, help='degenerate objects')
+    parser.add_argument('--seed', type=int, default=0)
+    args = parser.parse_args()
+    start = time.time()
+    total, broken = run(args.objects, args.seed, progress=True)
+    print()
+    invalid = total.pop('(flagged invalid)')
+    for name in KINDS:
+        print(f'{name:24}{total[name]:8}')
+    print(f'{"all":24}{sum(total.values()):8}, {invalid} of them flagged invalid')
+    print(f'{len(broken)} broken promises in {time.time() - start:.0f} s')
+    for reason in broken[:20]:
+        print(' ', reason)
+    sys.exit(bool(broken))
+
+
+if __name__ == '__main__':
+    main()

@@ -1,11 +1,20 @@
 """Ground truth as detections through formatting and the official evaluator."""
 
+import logging
+import shutil
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 import torch
+from mmcv.runner import EpochBasedRunner
+from mmdet.core import EvalHook
 from mmdet3d.core.bbox import CameraInstance3DBoxes
+from torch.utils.data import DataLoader
 
 from epropnp_det.datasets import NuScenesEProPnPDataset
+from epropnp_det.datasets.submission import camera_of
 
 CLASSES = NuScenesEProPnPDataset.CLASSES
 
@@ -13,7 +22,7 @@ CLASSES = NuScenesEProPnPDataset.CLASSES
 def open_split(root, split, **kwargs):
     return NuScenesEProPnPDataset(
         data_root=str(root),
-        ann_file=str(root / f'nuscenes_infos_{split}_mono3d.coco.json'),
+        ann_file=str(Path(root) / f'nuscenes_infos_{split}_mono3d.coco.json'),
         pipeline=[],
         test_mode=True,
         **kwargs,
@@ -145,8 +154,6 @@ def test_files_are_kept_where_asked(dataset, truth, tmp_path):
 
 
 def test_the_table_reaches_the_log(dataset, truth, caplog):
-    import logging
-
     logger = logging.getLogger('table')
     with caplog.at_level(logging.INFO, 'table'):
         dataset.evaluate(truth, logger=logger)
@@ -168,7 +175,167 @@ def test_one_camera_can_be_scored(prepared_root, tmp_path, perfect_results):
     assert values['mATE'] < 0.9
 
 
+# ---- splits, cameras, distances
+
+
+def log_of(dataset, results, **kwargs):
+    return {key.split('/')[1]: value for key, value in dataset.evaluate(results, **kwargs).items()}
+
+
+@pytest.mark.parametrize('kind', ['scenes', 'tokens', 'file', 'splits.json'])
+def test_custom_split_scores_as_the_official_one(dataset, truth, tmp_path, prepared_root, kind):
+    """scene-0061 is all there is of mini_train."""
+    results = moved(truth, lambda tensor: tensor + torch.tensor([0.4, 0, 0.2, 0, 0, 0, 0.1, 0, 0]))
+    expected = log_of(dataset, results)
+    if kind == 'scenes':
+        split = ['scene-0061']
+    elif kind == 'tokens':
+        split = dataset.sample_tokens
+    elif kind == 'file':
+        split = str(tmp_path / 'mine.txt')
+        (tmp_path / 'mine.txt').write_text('scene-0061\n')
+    else:
+        split, root = 'mine', tmp_path / 'root'
+        root.mkdir()
+        shutil.copytree(prepared_root / 'v1.0-mini', root / 'v1.0-mini')
+        (root / 'maps').symlink_to(prepared_root / 'maps')
+        (root / 'v1.0-mini' / 'splits.json').write_text('{"mine": ["scene-0061"]}')
+        prepared_root = root
+    custom = open_split(dataset.data_root, 'train', eval_split=split)
+    custom.data_root = str(prepared_root)
+    values = log_of(custom, results)
+    np.testing.assert_equal(values, expected)
+    assert 0.1 < values['mAP'] < 1
+
+
+def test_part_of_a_split(dataset, truth, perfect_results):
+    """One of three samples; the other two lose all their detections, which does not matter."""
+    token = dataset.sample_tokens[1]
+    one = open_split(dataset.data_root, 'train', eval_split=[token])
+    results = [
+        result
+        if image['token'] == token
+        else {'img_bbox': {key: value[:0] for key, value in result['img_bbox'].items()}}
+        for image, result in zip(dataset.data_infos, truth)
+    ]
+    values = log_of(one, results)
+    assert values['mAP'] == pytest.approx(log_of(one, truth)['mAP'])
+    assert values['mAP'] > 0.3 and log_of(dataset, results)['mAP'] < values['mAP'] - 0.1
+
+
+def test_scores_by_distance(dataset, truth):
+    """Objects in only one range get an error; it shows there and nowhere else."""
+
+    def change(tensor):
+        far = tensor[:, [0, 2]].norm(dim=1) > 22  # from the camera, not from the ego vehicle
+        return torch.where(far[:, None], tensor + torch.tensor([0.7] + [0.0] * 8), tensor)
+
+    ranges = [(0, 18), (26, 50)]
+    cut = open_split(dataset.data_root, 'train', eval_ranges=ranges)
+    values = log_of(cut, moved(truth, change))
+    assert values['mAP_0-18m'] == pytest.approx(1, abs=1e-3) and values['mATE_0-18m'] < 0.01
+    assert 0.3 < values['mAP_26-50m'] < 0.95
+    assert values['mATE_26-50m'] == pytest.approx(0.7, abs=0.05)
+    everything = open_split(dataset.data_root, 'train', eval_ranges=[(0, 1000)])
+    values = log_of(everything, moved(truth, change))
+    # one range that holds everything is the whole, but for classes without any object
+    found = [name for name in CLASSES if values[f'{name}_AP_dist_4.0'] > 0]
+    assert values['mAP_0-1000m'] == pytest.approx(values['mAP'] * 10 / len(found), abs=1e-3)
+    nothing = open_split(dataset.data_root, 'train', eval_ranges=[(900, 950)])
+    assert np.isnan(log_of(nothing, truth)['mAP_900-950m'])
+
+
+@pytest.mark.parametrize('cameras', [['CAM_FRONT'], ['CAM_BACK_LEFT', 'CAM_BACK']])
+def test_objects_of_some_cameras(dataset, truth, cameras):
+    """Perfect detections of some cameras are perfect when only their objects count."""
+    full = log_of(dataset, truth)
+    part = open_split(dataset.data_root, 'train', eval_cameras=cameras)
+    values = log_of(part, truth)
+    found = [name for name in CLASSES if values[f'{name}_AP_dist_4.0'] > 0]
+    assert len(found) >= 2
+    # boxes that the image cuts are annotated by the centre's depth, and shown by a corner
+    assert all(values[f'{name}_AP_dist_2.0'] > 0.9 for name in found)
+    unfair = open_split(dataset.data_root, 'train')
+    alone = [
+        result if camera_of(image) in cameras else {'img_bbox': _none(result['img_bbox'])}
+        for image, result in zip(dataset.data_infos, truth)
+    ]
+    assert log_of(unfair, alone)['mAP'] < min(values['mAP'], full['mAP'])
+
+
+def _none(detections):
+    return {key: value[:0] for key, value in detections.items()}
+
+
+def test_plots_are_drawn(dataset, truth, tmp_path):
+    drawing = open_split(dataset.data_root, 'train', render_curves=True)
+    drawing.evaluate(truth, jsonfile_prefix=str(tmp_path))
+    for name in ('precision_recall', 'errors_by_distance'):
+        image = cv2.imread(str(tmp_path / 'img_bbox' / 'plots' / f'{name}.png'))
+        assert image.shape[1] > 1000 and (image != 255).mean() > 0.02
+    with pytest.raises(ValueError, match='jsonfile_prefix'):
+        drawing.evaluate(truth)
+
+
+class Stub(torch.nn.Module):
+    """A detector that knows the truth; its hook is what is tested."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def train_step(self, data, optimizer):
+        loss = (self.weight - 1).square().sum()
+        return {'loss': loss, 'log_vars': {'loss': float(loss)}, 'num_samples': 1}
+
+
+def test_metrics_reach_the_log_and_tensorboard(dataset, truth, tmp_path, monkeypatch):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    model = Stub()
+    logger = logging.getLogger('runner of the test')
+    runner = EpochBasedRunner(
+        model,
+        optimizer=torch.optim.SGD(model.parameters(), 0.1),
+        work_dir=str(tmp_path),
+        logger=logger,
+        meta={},
+        max_epochs=1,
+    )
+    hooks = [{'type': 'TextLoggerHook'}, {'type': 'TensorboardLoggerHook'}]
+    runner.register_training_hooks(
+        {'policy': 'fixed'}, {'grad_clip': None}, None, {'interval': 1, 'hooks': hooks}
+    )
+    monkeypatch.setattr('mmdet.apis.single_gpu_test', lambda *_, **__: truth)
+    loader = DataLoader(dataset, batch_size=1, collate_fn=lambda batch: batch)
+    runner.register_hook(EvalHook(loader, interval=1, save_best=None), priority='LOW')
+    runner.run([[{}, {}]], [('train', 1)])
+
+    folder = next(tmp_path.glob('tf_logs'))
+    events = EventAccumulator(str(folder)).Reload()
+    expected = dataset.evaluate(truth)
+    scalars = events.Tags()['scalars']
+    for name in ('NDS', 'mAP', 'mATE', 'car_AP_dist_2.0'):
+        tag = next(tag for tag in scalars if tag.endswith(f'img_bbox_NuScenes/{name}'))
+        value = events.Scalars(tag)[-1].value
+        assert value == pytest.approx(expected[f'img_bbox_NuScenes/{name}'], abs=1e-6)
+    record = next(tmp_path.glob('*.log.json')).read_text()
+    assert 'img_bbox_NuScenes/NDS' in record
+
+
 # ---- misuse
+
+
+def test_unknown_splits_are_named(dataset, truth, tmp_path):
+    for split, message in [
+        ('wal', 'neither an official split'),
+        (['scene-0061', 'scene-9999'], "1 of the 2 names .* 'scene-9999'"),
+        (str(tmp_path / 'no.txt'), 'no split file'),
+        (['scene-0103'], 'it lacks 3 of its 3 samples'),
+    ]:
+        other = open_split(dataset.data_root, 'train', eval_split=split)
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            other.evaluate(truth)
 
 
 def test_test_split_is_format_only(prepared_root, truth):

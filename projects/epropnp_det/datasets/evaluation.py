@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 from nuscenes import NuScenes
 from nuscenes.eval.detection.config import DetectionConfig
-from nuscenes.eval.detection.evaluate import NuScenesEval
+from nuscenes.utils.splits import is_predefined_split
 from terminaltables import AsciiTable
 
+from .evaluation_plots import save_errors_by_distance, save_precision_recall
+from .evaluator import Evaluator, RangeScores, SampleEvaluator, silently
 from .files import write_json
-from .tables import split_samples
+from .tables import split_name, split_samples
 
 DEFAULT_SPLITS = {'v1.0-mini': 'mini_val', 'v1.0-trainval': 'val'}
 ERROR_NAMES = {
@@ -27,60 +29,107 @@ ERROR_NAMES = {
 }
 
 
+class Evaluation(NamedTuple):
+    """What an evaluation gave.
+
+    Attributes:
+        metrics: The devkit's ``metrics_summary``.
+        ranges: Scores by distance.
+        plots: Pictures written.
+    """
+
+    metrics: dict
+    ranges: tuple[RangeScores, ...] = ()
+    plots: tuple[Path, ...] = ()
+
+
 def evaluate_submission(
     result_path: str | Path,
     tables: NuScenes,
-    split: str,
+    split: str | Sequence[str],
     config: DetectionConfig,
+    ranges: Sequence[tuple[float, float]] = (),
+    cameras: Sequence[str] | None = None,
     render_curves: bool = False,
-) -> dict:
+) -> Evaluation:
     """Runs the devkit's evaluator on a submission file.
 
     Args:
         result_path: The submission; metrics and plots are written beside it.
         tables: nuScenes tables.
-        split: Name of the split.
+        split: An official split, of which the file must hold exactly the samples, or any other that
+            ``split_samples`` takes, of which the file must hold all.
         config: Evaluation configuration, usually ``detection_cvpr_2019``.
-        render_curves: Whether the devkit shall draw its curves.
-
-    Returns:
-        The devkit's ``metrics_summary``.
+        ranges: Ranges of distance to score by themselves, metres.
+        cameras: Count only objects that one of these cameras shows; None counts all around, as the
+            benchmark does.
+        render_curves: Whether to draw ``plots/*.png``.
 
     Raises:
-        ValueError: If the file does not hold exactly the samples of the split.
+        ValueError: If the file does not hold the samples of the split.
     """
     result_path = Path(result_path)
-    output_dir = result_path.parent
     submission = json.loads(result_path.read_text())
-    given = set(submission['results'])
-    expected = {sample['token'] for sample in split_samples(tables, split)}
-    if given != expected:
-        raise ValueError(
-            f'{result_path} cannot be scored on {split}: it lacks {len(expected - given)} of its '
-            f'{len(expected)} samples and has {len(given - expected)} others; use an annotation '
-            'file of the whole split, or set eval_split to the split that the file holds'
-        )
+    tokens = [sample['token'] for sample in split_samples(tables, split)]
+    official = isinstance(split, str) and is_predefined_split(split)
+    _check_samples(submission['results'], tokens, result_path, split, official)
+    official = official and cameras is None
     with tempfile.TemporaryDirectory() as folder:
-        if not any(submission['results'].values()):
-            result_path = write_json(Path(folder) / 'none.json', _with_remote_box(submission))
-        evaluator = NuScenesEval(
-            tables,
-            config=config,
-            result_path=str(result_path),
-            eval_set=split,
-            output_dir=str(output_dir),
-            verbose=False,
+        if not any(submission['results'][token] for token in tokens):
+            remote = _with_remote_box(submission, tokens[0])
+            path = write_json(Path(folder) / 'none.json', remote)
+        else:
+            path = result_path
+        output = str(result_path.parent)
+
+        def run() -> Evaluator:
+            if official:
+                return Evaluator(tables, config, str(path), split, output, verbose=False)
+            return SampleEvaluator(tables, config, path, tokens, output, cameras)
+
+        evaluator = silently(run)
+    metrics = silently(lambda: evaluator.main(render_curves=False))
+    scores = tuple(silently(lambda r=r: evaluator.scores_within(*r)) for r in ranges)
+    plots = _plots(evaluator, metrics, result_path.parent / 'plots') if render_curves else ()
+    return Evaluation(metrics, scores, plots)
+
+
+def _check_samples(
+    results: Mapping,
+    tokens: Sequence[str],
+    path: Path,
+    split: str | Sequence[str],
+    exact: bool,
+) -> None:
+    given, expected = set(results), set(tokens)
+    if not expected:
+        raise ValueError(f'the tables hold no sample of {split_name(split)}')
+    if expected - given or (exact and given - expected):
+        raise ValueError(
+            f'{path} cannot be scored on {split_name(split)}: it lacks {len(expected - given)} of '
+            f'its {len(expected)} samples and has {len(given - expected)} others; use an '
+            'annotation file of the whole split, or set eval_split to the split that the file holds'
         )
-        with contextlib.redirect_stdout(io.StringIO()):  # metrics_table says the same, to the log
-            return evaluator.main(render_curves=render_curves)
 
 
-def _with_remote_box(submission: dict) -> dict:
+def _plots(evaluator: Evaluator, metrics: dict, folder: Path) -> tuple[Path, ...]:
+    """Precision-recall curves, and errors in steps of ten metres."""
+    classes = evaluator.cfg.class_names
+    reach = max(evaluator.cfg.class_range.values())
+    steps = [(low, low + 10) for low in range(0, int(np.ceil(reach)), 10)]
+    scores = [silently(lambda r=r: evaluator.scores_within(*r)) for r in steps]
+    curves = evaluator.outcome[1]
+    return (
+        save_precision_recall(folder / 'precision_recall.png', curves, metrics, classes),
+        save_errors_by_distance(folder / 'errors_by_distance.png', scores, classes),
+    )
+
+
+def _with_remote_box(submission: dict, token: str) -> dict:
     """An empty submission with one box that the evaluator's range filter removes at once.
 
     The evaluator cannot read a file without any box.
     """
-    token = next(iter(submission['results']))
     box = {
         'sample_token': token,
         'translation': [1e9, 1e9, 0.0],
@@ -94,14 +143,15 @@ def _with_remote_box(submission: dict) -> dict:
     return {**submission, 'results': {**submission['results'], token: [box]}}
 
 
-def log_values(metrics: dict, classes: Sequence[str], prefix: str) -> dict[str, float]:
+def log_values(evaluation: Evaluation, classes: Sequence[str], prefix: str) -> dict[str, float]:
     """Metrics under the names that mmdet3d's ``NuScenesMonoDataset`` gives them.
 
     Args:
-        metrics: ``metrics_summary`` of the devkit.
+        evaluation: The evaluation; each of its ranges adds ``mAP_0-20m`` and the like.
         classes: Class names.
         prefix: Start of each name, such as ``img_bbox_NuScenes``.
     """
+    metrics = evaluation.metrics
     values = {}
     for name in classes:
         for distance, value in metrics['label_aps'][name].items():
@@ -112,6 +162,10 @@ def log_values(metrics: dict, classes: Sequence[str], prefix: str) -> dict[str, 
         values[f'{prefix}/{ERROR_NAMES[error]}'] = round(float(value), 4)
     values[f'{prefix}/NDS'] = metrics['nd_score']
     values[f'{prefix}/mAP'] = metrics['mean_ap']
+    for scores in evaluation.ranges:
+        where = f'{scores.low:g}-{scores.high:g}m'
+        for key, name in {'ap': 'mAP', **ERROR_NAMES}.items():
+            values[f'{prefix}/{name}_{where}'] = round(scores.mean(key), 4)
     return values
 
 
@@ -127,3 +181,21 @@ def metrics_table(metrics: dict, classes: Sequence[str]) -> str:
     table = AsciiTable(rows)
     table.inner_footing_row_border = True
     return table.table
+
+
+def ranges_table(ranges: Sequence[RangeScores], classes: Sequence[str]) -> str:
+    """Scores by distance as a table for the log.
+
+    Per class AP and, in brackets, the number of objects; then means over the classes that have
+    objects in the range.
+    """
+    rows = [['class', *(f'{scores.low:g} - {scores.high:g} m' for scores in ranges)]]
+    for name in classes:
+        cells = [
+            f'{s.value(name, "ap"):.3f} ({s.counts[name]})' if s.counts[name] else '-'
+            for s in ranges
+        ]
+        rows.append([name, *cells])
+    for key, name in {'ap': 'mAP', **ERROR_NAMES}.items():
+        rows.append([name, *(f'{scores.mean(key):.3f}' for scores in ranges)])
+    return AsciiTable(rows).table

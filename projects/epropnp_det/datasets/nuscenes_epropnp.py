@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 from mmcv.utils import print_log
-from mmdet3d.core.bbox import CameraInstance3DBoxes
 from mmdet3d.datasets import NuScenesMonoDataset
 from mmdet3d.datasets.builder import DATASETS
+from nuscenes.eval.detection.constants import DETECTION_NAMES
 
 from .annotations import (
     AnnotationFilter,
@@ -22,11 +22,18 @@ from .annotations import (
     read_annotation_file,
 )
 from .completion import complete_annotations
-from .evaluation import DEFAULT_SPLITS, evaluate_submission, log_values, metrics_table
+from .evaluation import (
+    DEFAULT_SPLITS,
+    evaluate_submission,
+    log_values,
+    metrics_table,
+    ranges_table,
+)
 from .files import write_json
 from .records import PackedRecords
-from .submission import SubmissionOptions, sample_entries
-from .tables import load_tables
+from .results import detections_by_name
+from .submission import SubmissionOptions, camera_of, check_poses, sample_entries
+from .tables import load_tables, split_name
 
 MAX_REDRAWS = 200
 # Of an annotation, beside what is in its image and in the categories.
@@ -45,9 +52,14 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
         submission: Fields of ``SubmissionOptions``.
         version: nuScenes version; None takes the one that our converter wrote into the annotation
             file, or v1.0-trainval.
-        eval_split: Split to evaluate on; None takes the one that our converter wrote into the file,
-            or the validation split of the version.
-        render_curves: Whether the devkit shall draw its precision-recall and error curves.
+        eval_split: Split to evaluate on: an official one, a file that lists scene names or sample
+            tokens, or such a list; None takes the one that our converter wrote into the file, or
+            the validation split of the version.
+        eval_ranges: Ranges of distance (low, high) in metres that are scored by themselves, too.
+        eval_cameras: Channels such as ``CAM_FRONT``: only their detections and the objects that
+            they show are scored. None scores everything around, as the benchmark does.
+        render_curves: Whether to draw precision-recall and error-against-distance curves; needs
+            ``jsonfile_prefix``.
         **kwargs: As for ``mmdet3d.datasets.NuScenesMonoDataset``.
     """
 
@@ -57,12 +69,16 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
         annotation_filter: Mapping | None = None,
         submission: Mapping | None = None,
         version: str | None = None,
-        eval_split: str | None = None,
+        eval_split: str | Sequence[str] | None = None,
+        eval_ranges: Sequence[tuple[float, float]] = (),
+        eval_cameras: Sequence[str] | None = None,
         render_curves: bool = False,
         **kwargs: Any,
     ) -> None:
         self.annotation_filter = AnnotationFilter(**(annotation_filter or {}))
         self.submission = SubmissionOptions(**(submission or {}))
+        self.eval_ranges = eval_ranges
+        self.eval_cameras = eval_cameras
         self.render_curves = render_curves
         super().__init__(*args, **kwargs)
         self.version = version or self.info.get('version', 'v1.0-trainval')
@@ -215,50 +231,21 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
         return self._format(results, jsonfile_prefix), None
 
     def _format(self, results: Sequence[Mapping], folder: str) -> dict[str, str]:
-        named = self._check_results(results)
+        named = detections_by_name(
+            results, len(self), len(self.CLASSES), lambda index: self.data_infos[index]['file_name']
+        )
         return {
             name: self._format_bbox(detections, str(Path(folder) / name))
             for name, detections in named.items()
         }
 
-    def _check_results(self, results: Sequence[Mapping]) -> dict[str, list[Mapping]]:
-        """Detections by result name, checked to be this data set's."""
-        if len(results) != len(self):
-            raise ValueError(
-                f'{len(results)} results for {len(self)} images of {self.ann_file}; were they made '
-                'with another annotation file, or on a part of it?'
-            )
-        if any(not isinstance(result, Mapping) for result in results):
-            raise ValueError('results are not dicts of 3D detections; are they of a 2D detector?')
-        if all('boxes_3d' in result for result in results):
-            results = [{'img_bbox': result} for result in results]
-        names = [name for name in (results[0] if results else ()) if '2d' not in name]
-        named = {name: [result.get(name) for result in results] for name in names}
-        for detections in named.values():
-            for index, detection in enumerate(detections):
-                self._check_detection(detection, index)
-        return named
-
-    def _check_detection(self, detection: Mapping | None, index: int) -> None:
-        where = f'result {index} ({self.data_infos[index]["file_name"]})'
-        needed = ('boxes_3d', 'scores_3d', 'labels_3d')
-        if not isinstance(detection, Mapping) or any(key not in detection for key in needed):
-            raise ValueError(f'{where} lacks one of {needed}; is it of another kind of model?')
-        boxes = detection['boxes_3d']
-        if not isinstance(boxes, CameraInstance3DBoxes):
-            raise ValueError(f'{where} has {type(boxes).__name__}, not CameraInstance3DBoxes')
-        if {len(detection['scores_3d']), len(detection['labels_3d'])} != {len(boxes)}:
-            raise ValueError(f'{where} has different numbers of boxes, scores and labels')
-        if len(boxes) and int(max(detection['labels_3d'])) >= len(self.CLASSES):
-            raise ValueError(
-                f'{where} has labels beyond the {len(self.CLASSES)} classes of the data set'
-            )
-
     def _format_bbox(self, results: Sequence[Mapping], jsonfile_prefix: str | None = None) -> str:
         """Writes the submission of one result name; every sample of the file gets an entry."""
         members: dict[str, list[int]] = {token: [] for token in self.sample_tokens}
         for index, image in enumerate(self.data_infos):
-            members[image['token']].append(index)
+            check_poses(image)
+            if self.eval_cameras is None or camera_of(image) in self.eval_cameras:
+                members[image['token']].append(index)
         ranges = self.eval_detection_configs.class_range
         max_range = np.array([ranges.get(name, np.inf) for name in self.CLASSES])
         entries: dict[str, list[dict]] = {token: [] for token in members}
@@ -300,9 +287,18 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
             ``img_bbox_NuScenes/NDS``, ``.../mAP``, the five mean errors and the numbers per class.
 
         Raises:
-            ValueError: If the split has no public ground truth, or the results are not of it.
+            ValueError: If the split has no public ground truth, the results are not of it, or the
+                classes are not of nuScenes.
             FileNotFoundError: If the nuScenes tables are not at hand.
         """
+        foreign = [name for name in self.CLASSES if name not in DETECTION_NAMES]
+        if foreign:
+            raise ValueError(
+                f"nuScenes' evaluator knows no {foreign}; for other classes write the results with "
+                'test.py --out, and see docs/evaluation.md'
+            )
+        if self.render_curves and jsonfile_prefix is None:
+            raise ValueError('render_curves needs jsonfile_prefix, the folder for the plots')
         values: dict[str, float] = {}
         with tempfile.TemporaryDirectory() as temporary:
             files = self._format(results, jsonfile_prefix or temporary)
@@ -327,10 +323,22 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
                 '(test.py --format-only --eval-options jsonfile_prefix=...), or set eval_split'
             )
         tables = load_tables(self.data_root, self.version)
-        metrics = evaluate_submission(
-            result_path, tables, self.eval_split, self.eval_detection_configs, self.render_curves
+        evaluation = evaluate_submission(
+            result_path,
+            tables,
+            self.eval_split,
+            self.eval_detection_configs,
+            self.eval_ranges,
+            self.eval_cameras,
+            self.render_curves,
         )
-        print_log(
-            f'\n{self.version} {self.eval_split}\n{metrics_table(metrics, self.CLASSES)}', logger
-        )
-        return log_values(metrics, self.CLASSES, f'{result_name}_NuScenes')
+        title = f'{self.version} {split_name(self.eval_split)}'
+        if self.eval_cameras is not None:
+            title += f', what {", ".join(self.eval_cameras)} show'
+        print_log(f'\n{title}\n{metrics_table(evaluation.metrics, self.CLASSES)}', logger)
+        if evaluation.ranges:
+            table = ranges_table(evaluation.ranges, self.CLASSES)
+            print_log(f'\nAP (objects) and means by distance\n{table}', logger)
+        if evaluation.plots:
+            print_log(f'plots: {", ".join(map(str, evaluation.plots))}', logger)
+        return log_values(evaluation, self.CLASSES, f'{result_name}_NuScenes')

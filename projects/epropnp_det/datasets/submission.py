@@ -8,6 +8,7 @@ sample and in float64, since global coordinates are in the thousands of metres.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -101,6 +102,27 @@ def ego_pose(image: Mapping) -> tuple[np.ndarray, np.ndarray]:
     prefix = 'cam_ego2global' if 'cam_ego2global_rotation' in image else 'ego2global'
     rotation = np.asarray(image[f'{prefix}_rotation'], dtype=np.float64)
     return rotation, np.asarray(image[f'{prefix}_translation'], dtype=np.float64)
+
+
+def check_poses(image: Mapping) -> None:
+    """Checks that detections of an image can go to the global frame.
+
+    Raises:
+        ValueError: If the record lacks a pose.
+    """
+    needed = [f'{a}_{b}' for a in ('cam2ego', 'ego2global') for b in ('rotation', 'translation')]
+    missing = [key for key in needed if key not in image]
+    if missing:
+        raise ValueError(
+            f'image {image["id"]} lacks {missing}: a nuScenes submission is in the global frame; '
+            'for data of your own write the results with test.py --out'
+        )
+
+
+def camera_of(image: Mapping) -> str:
+    """Channel of an image: its ``camera``, or the folder of its file as nuScenes names it."""
+    folders = Path(image['file_name']).parts
+    return image.get('camera') or next((part for part in folders if part.startswith('CAM_')), '')
 
 
 def camera_to_global(detections: Mapping, image: Mapping, classes: Sequence[str]) -> GlobalBoxes:

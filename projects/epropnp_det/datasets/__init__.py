@@ -1,12 +1,14 @@
 """Data: the nuScenes data set, its pipeline steps, and the way to a submission."""
 
 from .annotations import AnnotationFilter
+from .class_balance import CBGSMono3DDataset
 from .nuscenes_epropnp import NuScenesEProPnPDataset
 from .pipelines import CropMono3D, FlipMono3D, LoadImageMono3D, LoadLidarMono3D, ResizeMono3D
 from .submission import SubmissionOptions
 
 __all__ = [
     'AnnotationFilter',
+    'CBGSMono3DDataset',
     'CropMono3D',
     'FlipMono3D',
     'LoadImageMono3D',

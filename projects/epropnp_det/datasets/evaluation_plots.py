@@ -45,7 +45,9 @@ def save_precision_recall(
             axes.plot(data.recall, data.precision, color=color, label=label, linewidth=1.2)
         axes.set(xlim=(0, 1), ylim=(0, 1.02))
         axes.set_title(f'{name}, AP {metrics["mean_dist_aps"][name]:.3f}', fontsize=9)
-        axes.legend(fontsize=6, loc='upper right', title='AP within', title_fontsize=6)
+        axes.legend(
+            fontsize=6, loc='lower left', title='AP within', title_fontsize=6, framealpha=0.7
+        )
         axes.set_xlabel('recall', fontsize=7)
         axes.set_ylabel('precision', fontsize=7)
     return _save(figure, path)

@@ -14,10 +14,10 @@ from mmdet3d.datasets.dataset_wrappers import CBGSDataset
 class CBGSMono3DDataset(CBGSDataset):
     """mmdet3d's ``CBGSDataset``, reproducible, and also for data sets that lack a class.
 
-    Each class gets the same number of draws from the images that show it (Zhu et al., Class-balanced
-    Grouping and Sampling, arXiv 1908.09492). The stock wrapper works with our data set, too, but
-    divides by zero where a class is absent, and draws from NumPy's global state, so that processes
-    with different seeds train on different data sets.
+    Each class gets the same number of draws from the images that show it (Zhu et al.,
+    Class-balanced Grouping and Sampling, arXiv 1908.09492). The stock wrapper works with our data
+    set, too, but divides by zero where a class is absent, and draws from NumPy's global state, so
+    that processes with different seeds train on different data sets.
 
     Args:
         dataset: A data set with ``get_cat_ids``, or its config.

@@ -16,7 +16,8 @@ from epropnp_det.models.auxiliary import (
     supervised_objects,
 )
 from epropnp_det.models.auxiliary.lidar_points import CellTargets
-from epropnp_det.models.structures import DenseFeatures
+from epropnp_det.models.structures import DenseFeatures, ImageGeometry
+from epropnp_det.pnp import PerspectiveCamera
 
 V1 = dict(
     loss_proj=dict(type='MixtureNLLLoss', loss_weight=0.5),
@@ -135,6 +136,25 @@ def test_no_lidar_is_said_once(make_scene, monkeypatch):
     only_proj = make_head(loss_proj=V2['loss_proj'])
     losses_of(only_proj, scene, lidar_points=None)
     assert len(said) == 1
+
+
+def test_autocast_keeps_pixels_precise(make_scene):
+    scene, head = make_scene(), make_head().eval()
+    half = [tensor.bfloat16() for tensor in (*scene.features[:2], scene.query)]
+    same = [tensor.double() for tensor in half]
+    expected = losses_of(head, scene, features=DenseFeatures(*same[:2], 8), query=same[2])
+    geometry = ImageGeometry(*(tensor.float() for tensor in scene.geometry))
+    changes = dict(
+        features=DenseFeatures(*half[:2], 8),
+        query=half[2],
+        dims=scene.dims.float(),
+        geometry=geometry,
+        camera=PerspectiveCamera.from_image_size(geometry.cam2img, geometry.img_size),
+    )
+    with torch.autocast('cpu', torch.bfloat16):
+        values = losses_of(head.float(), scene, **changes)
+    for name, value in values.items():
+        torch.testing.assert_close(value.double(), expected[name], rtol=1e-4, atol=1e-4)
 
 
 def test_only_what_is_configured_exists():

@@ -47,7 +47,8 @@ class AuxiliaryHead(BaseModule):
     """Dense supervision of the maps and queries of the correspondence head (method.md 2.6, 8).
 
     A loss whose config is None is not computed, and has no parameters. ``loss_regr`` and
-    ``loss_depth`` need LiDAR; in batches without a point they are zero.
+    ``loss_depth`` need LiDAR; in batches without a point they are zero. All is computed in float32
+    at least, also under autocast: pixels and metres need it.
 
     Args:
         embed_dims: Channels of keys and values.
@@ -111,18 +112,32 @@ class AuxiliaryHead(BaseModule):
         Returns:
             ``loss_proj``, ``loss_regr`` and ``loss_depth``, as configured.
         """
+        with torch.autocast(features.key.device.type, enabled=False):
+            features = features._replace(key=_full(features.key), value=_full(features.value))
+            points = self._lidar(lidar_points, geometry)
+            losses = {}
+            if self.roi_branch is not None:
+                objects = supervised_objects(samples, gt, _full(query), dims)
+                losses.update(self._roi_losses(features, objects, points, camera, geometry))
+            if self.depth_branch is not None:
+                losses['loss_depth'] = self._depth_loss(features, points, geometry)
+            return losses
+
+    def _roi_losses(
+        self,
+        features: DenseFeatures,
+        objects: SupervisedObjects,
+        points: LidarPoints,
+        camera: PerspectiveCamera,
+        geometry: ImageGeometry,
+    ) -> dict[str, Tensor]:
         losses = {}
-        points = self._lidar(lidar_points, geometry)
-        if self.roi_branch is not None:
-            objects = supervised_objects(samples, gt, query, dims)
-            prediction = self.roi_branch(features, objects, geometry)
-            if self.loss_proj is not None:
-                losses['loss_proj'] = self._reprojection_loss(prediction, objects, camera)
-            if self.loss_regr is not None:
-                target = cell_targets(points, objects, self.roi_branch.size)
-                losses['loss_regr'] = self._coordinate_loss(prediction, objects, target)
-        if self.depth_branch is not None:
-            losses['loss_depth'] = self._depth_loss(features, points, geometry)
+        prediction = self.roi_branch(features, objects, geometry)
+        if self.loss_proj is not None:
+            losses['loss_proj'] = self._reprojection_loss(prediction, objects, camera)
+        if self.loss_regr is not None:
+            target = cell_targets(points, objects, self.roi_branch.size)
+            losses['loss_regr'] = self._coordinate_loss(prediction, objects, target)
         return losses
 
     def _lidar(self, points: Sequence[Tensor] | None, geometry: ImageGeometry) -> LidarPoints:
@@ -190,3 +205,8 @@ class AuxiliaryHead(BaseModule):
             weight=weight,
             avg_factor=reduce_mean(weight.sum()).clamp(min=1),
         )
+
+
+def _full(tensor: Tensor) -> Tensor:
+    """In float32, or float64 where it is that already."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

@@ -75,6 +75,11 @@ def test_converts_with_the_config_of_the_version(run, official, tmp_path, capsys
     assert 'k_proj' not in capsys.readouterr().out
 
 
+def test_loading_an_official_file_unconverted_names_the_converter(official, repository):
+    with pytest.raises(ValueError, match='convert it by tools/convert_checkpoint.py'):
+        init_detector(repository / CONFIG, official, device='cpu')
+
+
 def test_refuses_the_config_of_another_version(run, official, tmp_path, repository):
     config = repository / 'configs/epropnp_det/epropnp_det_v2_r101_nuscenes.py'
     with pytest.raises(SystemExit, match='is official v1b_220312, but .* is of v2'):

@@ -101,7 +101,11 @@ def load_weights(model: nn.Module, checkpoint: str | Path) -> dict:
             f'{path} belongs to another model: '
             f'{_some("missing", missing)}{_some("unexpected", unexpected)}'
             f'{_some("of another shape", reshaped)}'
-            'Pass the config that it was trained with (its copy lies beside it in the work_dir).'
+            + (
+                'It is an official checkpoint; convert it by tools/convert_checkpoint.py.'
+                if 'bbox_head.attention_sampler.sampling_offsets.weight' in found
+                else 'Pass the config that it was trained with (its copy lies in the work_dir).'
+            )
         )
     model.load_state_dict(weights)
     return dict(content.get('meta') or {})

@@ -34,8 +34,8 @@ class FCOSEmbeddingHead(BaseModule):
     names are those of the official checkpoints. Centres are ``point + offset * stride`` in network
     pixels, per class or for all classes. The 2D box branch is auxiliary and runs in training only.
 
-    Mirrored images give exactly mirrored points only where the stride divides the canvas: pad the
-    width to a multiple of the largest stride when flipped views are to be merged (method.md W19).
+    Mirrored images give exactly mirrored points only where the stride divides the canvas;
+    ``models.views`` reads the maps of flipped views at the right places all the same (W19).
 
     Args:
         num_classes: Number of classes; also the background label.

@@ -113,7 +113,7 @@ def sampling_ours(objects: Objects, samples: int) -> None:
 
     pnp = EProPnP4DoF(mc_samples=samples)
     inputs = prepare(pnp.pose_type, *leaves(objects), objects.camera, None)
-    problem, _ = pnp._problem(inputs)
+    problem, _ = pnp.problem(inputs)
     with torch.no_grad():
         solution = pnp.solver.solve(pnp.pose_type, problem.detach().columns(), objects.pose)
         covariance = pnp.solver.covariance(solution.linearization)

@@ -5,6 +5,7 @@ See ``docs/pnp.md`` for a guide.
 
 from .camera import PerspectiveCamera
 from .cost import AdaptiveHuberCost
+from .export import DeterministicPnP, export_onnx
 from .layer import EProPnP4DoF, EProPnP6DoF, MonteCarloResult, PnPResult
 from .levenberg_marquardt import LMSolver
 from .loss import MonteCarloPoseLoss
@@ -13,6 +14,7 @@ from .random_sample import InitialPose, RSLMSolver
 
 __all__ = [
     'AdaptiveHuberCost',
+    'DeterministicPnP',
     'EProPnP4DoF',
     'EProPnP6DoF',
     'InitialPose',
@@ -24,4 +26,5 @@ __all__ = [
     'Pose4DoF',
     'Pose6DoF',
     'RSLMSolver',
+    'export_onnx',
 ]

@@ -57,7 +57,8 @@ class AdaptiveHuberCost(nn.Module):
         else:
             relative = self._relative_delta
         centered = x2d - x2d.mean(-2, keepdim=True)
-        degrees = max(x2d.size(-2) - 1, 1)
+        # counted, not read from the shape, so that an exported graph takes any number of points
+        degrees = (torch.ones_like(x2d[..., 0]).sum(-1) - 1).clamp(min=1)
         variance = (centered * centered).sum((-1, -2)) / degrees
         # the floor keeps the gradient of the root finite where all points coincide
         spread = torch.sqrt(variance.clamp(min=torch.finfo(x2d.dtype).tiny))

@@ -80,7 +80,7 @@ class MonteCarloResult(NamedTuple):
     valid: Tensor
 
 
-class _Solved(NamedTuple):
+class Solved(NamedTuple):
     """A solution in the frame of the input, (B, ...)."""
 
     pose: Tensor
@@ -91,8 +91,8 @@ class _Solved(NamedTuple):
     valid: Tensor
 
 
-class _EProPnP(nn.Module):
-    """What 4DoF and 6DoF share. See `EProPnP4DoF`."""
+class EProPnP(nn.Module):
+    """What 4DoF and 6DoF share; use one of these. See `EProPnP4DoF`."""
 
     pose_type: Parametrization
 
@@ -158,14 +158,14 @@ class _EProPnP(nn.Module):
         """
         inputs = prepare(self.pose_type, x3d, x2d, w2d, camera, pose_init)
         with torch.autocast(inputs.x3d.device.type, enabled=False):
-            problem, offset = self._problem(inputs)
+            problem, offset = self.problem(inputs)
             start = self._start(
                 inputs, problem, offset, fast_mode, generator, force_init_solve, hypothesis
             )
             solution = self.solver.solve(
                 self.pose_type, problem.detach().columns(), start, fast_mode
             )
-            solved = self._finish(inputs, problem, offset, solution, with_pose_plus)
+            solved = self.finish(inputs, problem, offset, solution, with_pose_plus)
         return PnPResult(
             pose=inputs.unflatten(solved.pose),
             cost=inputs.unflatten(solved.cost),
@@ -199,7 +199,7 @@ class _EProPnP(nn.Module):
         """
         inputs = prepare(self.pose_type, x3d, x2d, w2d, camera, pose_init)
         with torch.autocast(inputs.x3d.device.type, enabled=False):
-            problem, offset = self._problem(inputs)
+            problem, offset = self.problem(inputs)
             start = self._start(
                 inputs, problem, offset, fast_mode, generator, force_init_solve, hypothesis
             )
@@ -215,11 +215,11 @@ class _EProPnP(nn.Module):
                 self.num_iter,
                 generator,
             )
-            solved = self._finish(inputs, problem, offset, solution, with_pose_plus)
-            samples = self.pose_type.canonical(self._shift(drawn.poses, offset, -1))
+            solved = self.finish(inputs, problem, offset, solution, with_pose_plus)
+            samples = self.pose_type.canonical(self.shift(drawn.poses, offset, -1))
             target = None
             if inputs.pose_init is not None:
-                shifted = self._shift(inputs.pose_init, offset, 1)
+                shifted = self.shift(inputs.pose_init, offset, 1)
                 target = pose_cost(self.pose_type, problem, shifted)
             valid = solved.valid & finite_objects(samples, drawn.log_weights)
             if target is not None:
@@ -261,14 +261,14 @@ class _EProPnP(nn.Module):
         """
         inputs = prepare(self.pose_type, x3d, x2d, w2d, camera, None)
         with torch.autocast(inputs.x3d.device.type, enabled=False):
-            problem, offset = self._problem(inputs)
+            problem, offset = self.problem(inputs)
             found = self.init_solver.solve(
                 self.pose_type, problem, self.solver, fast_mode, generator
             )
-            pose = self.pose_type.canonical(self._shift(found.pose, offset, -1))
+            pose = self.pose_type.canonical(self.shift(found.pose, offset, -1))
         return InitialPose(inputs.unflatten(pose), inputs.unflatten(found.cost))
 
-    def _problem(self, inputs: Inputs) -> tuple[Problem, Tensor | None]:
+    def problem(self, inputs: Inputs) -> tuple[Problem, Tensor | None]:
         """The planar problem and the offset that normalisation took from the points, (B, 3)."""
         x3d, offset = inputs.x3d, None
         if self.normalize:
@@ -301,7 +301,7 @@ class _EProPnP(nn.Module):
         given = None
         constant = problem.detach()
         if inputs.pose_init is not None:
-            given = self._shift(inputs.pose_init, offset, 1)
+            given = self.shift(inputs.pose_init, offset, 1)
             if not force_init_solve and hypothesis is None:
                 return given
         if hypothesis is None:
@@ -311,14 +311,14 @@ class _EProPnP(nn.Module):
             pose, cost = found.pose, found.cost
         else:
             pose = expand_objects(hypothesis.pose.to(inputs.x3d), inputs, 'hypothesis')
-            pose = self._shift(torch.where(inputs.valid[:, None], pose, inputs.identity), offset, 1)
+            pose = self.shift(torch.where(inputs.valid[:, None], pose, inputs.identity), offset, 1)
             cost = pose_cost(self.pose_type, constant, pose)
         if given is None:
             return pose
         better = pose_cost(self.pose_type, constant, given) < cost
         return torch.where(better[:, None], given, pose)
 
-    def _shift(self, pose: Tensor, offset: Tensor | None, sign: int) -> Tensor:
+    def shift(self, pose: Tensor, offset: Tensor | None, sign: int) -> Tensor:
         """Moves poses into (1) or out of (-1) the normalised frame, (B, dim) or (B, S, dim)."""
         if offset is None:
             return pose
@@ -327,14 +327,14 @@ class _EProPnP(nn.Module):
         rotated = (self.pose_type.rotation(pose) @ offset[..., None])[..., 0]
         return torch.cat((pose[..., :3] + sign * rotated, pose[..., 3:]), dim=-1)
 
-    def _finish(
+    def finish(
         self,
         inputs: Inputs,
         problem: Problem,
         offset: Tensor | None,
         solution: Solution,
         with_pose_plus: bool,
-    ) -> _Solved:
+    ) -> Solved:
         """Covariance, derivative step, flags; everything in the frame of the input."""
         pose = self.pose_type.canonical(solution.pose)
         step = self.solver.gauss_newton_step(solution.linearization)
@@ -344,14 +344,14 @@ class _EProPnP(nn.Module):
         if with_pose_plus:
             system = linearize(self.pose_type, problem.columns(), pose)
             plus = self.pose_type.retract(pose, self.solver.gauss_newton_step(system))
-            plus = self._shift(plus, offset, -1)
+            plus = self.shift(plus, offset, -1)
         if offset is not None:
             covariance = self._shift_covariance(covariance, pose, offset)
-            pose = self._shift(pose, offset, -1)
+            pose = self.shift(pose, offset, -1)
         valid = inputs.valid & finite_objects(pose, solution.cost, covariance)
         if plus is not None:
             valid = valid & finite_objects(plus.detach())
-        solved = _Solved(
+        solved = Solved(
             pose, solution.cost, covariance, plus, decrement < CONVERGED_DECREMENT**2, valid
         )
         return self._replace_invalid(solved, valid)
@@ -359,17 +359,18 @@ class _EProPnP(nn.Module):
     def _shift_covariance(self, covariance: Tensor, pose: Tensor, offset: Tensor) -> Tensor:
         """Covariance of ``t - R offset`` and the rotation from that of ``t`` and the rotation."""
         dof = self.pose_type.dof
-        jacobian = torch.eye(dof, dtype=pose.dtype, device=pose.device).repeat(len(pose), 1, 1)
+        identity = torch.eye(dof, dtype=pose.dtype, device=pose.device)
+        jacobian = identity.expand(pose.size(0), dof, dof)
         corner = -self.pose_type.offset_jacobian(pose, offset)  # (B, 3, dof - 3)
         top = torch.cat((jacobian[:, :3, :3], corner), dim=2)
         jacobian = torch.cat((top, jacobian[:, 3:]), dim=1)
         return jacobian @ covariance @ jacobian.transpose(1, 2)
 
-    def _replace_invalid(self, solved: _Solved, valid: Tensor) -> _Solved:
+    def _replace_invalid(self, solved: Solved, valid: Tensor) -> Solved:
         identity = self.pose_type.identity(solved.pose)
         unit = torch.eye(self.pose_type.dof, dtype=identity.dtype, device=identity.device)
         plus = solved.pose_plus
-        return _Solved(
+        return Solved(
             torch.where(valid[:, None], solved.pose, identity),
             torch.where(valid, solved.cost, torch.zeros_like(solved.cost)),
             torch.where(valid[:, None, None], solved.covariance, unit),
@@ -379,7 +380,7 @@ class _EProPnP(nn.Module):
         )
 
 
-class EProPnP4DoF(_EProPnP):
+class EProPnP4DoF(EProPnP):
     """End-to-end probabilistic PnP for poses ``[x, y, z, yaw]``.
 
     Args:
@@ -395,7 +396,7 @@ class EProPnP4DoF(_EProPnP):
     pose_type = Pose4DoF
 
 
-class EProPnP6DoF(_EProPnP):
+class EProPnP6DoF(EProPnP):
     """End-to-end probabilistic PnP for poses ``[x, y, z, qw, qx, qy, qz]``; see `EProPnP4DoF`."""
 
     pose_type = Pose6DoF

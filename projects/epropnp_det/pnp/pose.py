@@ -45,7 +45,8 @@ class PoseParametrization:
     def rotation(cls, pose: Tensor) -> Tensor:
         """Rotation matrices, (..., dim) -> (..., 3, 3)."""
         entries = cls.rotation_entries(pose)
-        return torch.stack(entries, dim=-1).unflatten(-1, (3, 3))
+        rows = [torch.stack(entries[row : row + 3], dim=-1) for row in (0, 3, 6)]
+        return torch.stack(rows, dim=-2)
 
     @staticmethod
     def retract(pose: Tensor, step: Tensor) -> Tensor:
@@ -164,8 +165,8 @@ class Pose6DoF(PoseParametrization):
     def tangent_map(quaternion: Tensor) -> Tensor:
         """``T(q)``, (..., 4) -> (..., 4, 3); columns are orthonormal, orthogonal to ``q``."""
         w, i, j, k = quaternion.unbind(-1)
-        rows = torch.stack((i, j, k, -w, -k, j, k, -w, -i, -j, i, -w), dim=-1)
-        return rows.reshape(*w.shape, 4, 3)
+        rows = ((i, j, k), (-w, -k, j), (k, -w, -i), (-j, i, -w))
+        return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
 
     @staticmethod
     def retract(pose: Tensor, step: Tensor) -> Tensor:

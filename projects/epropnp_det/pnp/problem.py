@@ -197,7 +197,8 @@ def linearize(
 
 def _rotation(pose_type: Parametrization, pose: Tensor) -> Tensor:
     """Rotation matrices with objects last, (B, dim) -> (3, 3, B)."""
-    return torch.stack(pose_type.rotation_entries(pose)).unflatten(0, (3, 3))
+    entries = pose_type.rotation_entries(pose)
+    return torch.stack([torch.stack(entries[row : row + 3]) for row in (0, 3, 6)])
 
 
 def _transform(matrix: Tensor, points: Tensor) -> Tensor:

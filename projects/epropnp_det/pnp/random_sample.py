@@ -177,22 +177,21 @@ def initial_position(
     In 4DoF the vertical extents are compared, which yaw does not change; where the object has none,
     and in 6DoF, the overall extents.
     """
-    num_points = problem.x3d.size(-1)
     share = problem.w2d.mean(1, keepdim=True)
     total = share.sum(-1, keepdim=True)
-    uniform = torch.full_like(share, 1 / num_points)
+    count = torch.ones_like(share).sum(-1, keepdim=True)
+    uniform = torch.ones_like(share) / count
     share = torch.where(total > 0, share / total, uniform) if weighted else uniform  # (B, 1, N)
     # the unbiased factor of the variance; for weights, of as many points as they amount to
-    effective = 1 - share.square().sum(-1).clamp(max=1 - 1 / max(num_points, 2))
+    square = share.square().sum(-1, keepdim=True)
+    effective = (1 - torch.minimum(square, 1 - 1 / count.clamp(min=2)))[..., 0]
 
     def moments(points: Tensor) -> tuple[Tensor, Tensor]:
         mean = (points * share).sum(-1, keepdim=True)
         variance = ((points - mean).square() * share).sum(-1) / effective
         return mean[..., 0], variance
 
-    homogeneous = torch.cat((problem.x2d, torch.ones_like(problem.x2d[:, :1])), dim=1)
-    rays = torch.linalg.inv_ex(problem.cam2img).inverse @ homogeneous  # (B, 3, N)
-    rays = rays[:, :2] / rays[:, 2:].clamp(min=eps)
+    rays = _normalized_image(problem)
     ray_mean, ray_variance = moments(rays)
     _, variance = moments(problem.x3d[:, :3])
     depth = math.sqrt(2 / 3) * variance.sum(-1).sqrt() / ray_variance.sum(-1).sqrt().clamp(min=eps)
@@ -202,3 +201,12 @@ def initial_position(
         depth = torch.where(height > eps, vertical, depth)
     direction = torch.cat((ray_mean, torch.ones_like(ray_mean[:, :1])), dim=1)
     return direction * depth[:, None]
+
+
+def _normalized_image(problem: Problem) -> Tensor:
+    """Pixels on the image plane at depth one, ``K^-1 [u; 1]``, (B, 2, N)."""
+    cam2img = problem.cam2img[..., None]  # (B, 3, 3, 1)
+    a, b, c, d = cam2img[:, 0, 0], cam2img[:, 0, 1], cam2img[:, 1, 0], cam2img[:, 1, 1]
+    u = problem.x2d[:, 0] - cam2img[:, 0, 2]
+    v = problem.x2d[:, 1] - cam2img[:, 1, 2]
+    return torch.stack((d * u - b * v, a * v - c * u), dim=1) / (a * d - b * c)[:, None]

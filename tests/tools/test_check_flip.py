@@ -1,0 +1,68 @@
+"""The command line of check_flip.py, with untrained weights on six small images."""
+
+import importlib.util
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmcv import Config
+from mmcv.runner import save_checkpoint
+from mmdet3d.models import build_model
+
+from epropnp_det.apis.config import with_data_root
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(f'loaded_{path.stem}', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+small_data = load(Path(__file__).resolve().parents[1] / 'apis' / 'conftest.py').small_data
+
+
+@pytest.fixture
+def tool(repository):
+    return load(repository / 'tools' / 'check_flip.py')
+
+
+@pytest.fixture
+def folder(repository, small_data, tmp_path):
+    """Holds a config, a checkpoint of the small network, and the data."""
+    path = repository / 'configs' / 'epropnp_det' / 'epropnp_det_r18_synthetic_cpu.py'
+    cfg = with_data_root(Config.fromfile(str(path)), small_data.parent)
+    content = json.loads(small_data.read_text())
+    content['categories'] = [dict(id=i, name=name) for i, name in enumerate(cfg.class_names)]
+    small_data.write_text(json.dumps(content))
+    cfg.data.test.ann_file = str(small_data)
+    cfg.data.test.pipeline[1].transforms[1].top = 0
+    cfg.model.test_cfg.update(score_thr=0.01, max_per_img=10, fast_mode=False)
+    (tmp_path / 'config.json').write_text(json.dumps(cfg._cfg_dict.to_dict()))
+    torch.manual_seed(0)
+    model = build_model(cfg.model)
+    model.init_weights()
+    with torch.no_grad():
+        model.bbox_head.detector.conv_cls.bias.fill_(-1.0)
+    save_checkpoint(model, str(tmp_path / 'model.pth'))
+    return tmp_path
+
+
+def test_prints_both_comparisons(tool, folder, monkeypatch, capsys):
+    arguments = [folder / 'config.json', folder / 'model.pth', '--limit', 2, '--device', 'cpu']
+    arguments += ['--score-thr', 0.01, '--max-distance', 1000]
+    monkeypatch.setattr(sys, 'argv', ['check_flip', *map(str, arguments)])
+    tool.main()
+    out = capsys.readouterr().out
+    one, both = (re.search(re.escape(name) + r'.*', out).group() for name in tool.COMPARISONS)
+    columns = [cell.strip() for cell in both.split('|')]
+    # The flip tests of an image and of its mirror image have the same candidates.
+    assert int(columns[1]) > 0 and float(columns[3].rstrip(' %')) >= 80
+    assert 'rad' in one
+
+    monkeypatch.setattr(sys, 'argv', ['check_flip', str(folder / 'config.json'), 'no.pth'])
+    with pytest.raises(SystemExit, match='no checkpoint no.pth'):
+        tool.main()

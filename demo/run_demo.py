@@ -43,7 +43,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--seed', type=int, default=0, help='of data and training')
     parser.add_argument('--iters', type=int, help='training iterations (or epochs) of the config')
     parser.add_argument('--scenes', type=int, default=10, help='1 to 10; the last are mini_val')
-    parser.add_argument('--frames-per-scene', type=int, default=12)
+    parser.add_argument('--frames-per-scene', type=int, default=16)
     parser.add_argument('--scale', type=float, default=0.24, help='of 1600 x 900 images')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='for rendering')
     parser.add_argument('--device', help='cpu, cuda; by default the GPU where there is one')
@@ -85,7 +85,7 @@ def plan(args: argparse.Namespace, config: str, cfg: Config) -> list[Step]:
     device = ['--device', args.device] if args.device else []
     common = [*device, '--seed', args.seed, *config_options(args, cfg)]
     annotations = data / 'nuscenes_infos_val_mono3d.coco.json'
-    images = args.scenes * args.frames_per_scene * 6 * (args.scale / 0.24) ** 2 / 720
+    images = args.scenes * args.frames_per_scene * 6 * (args.scale / 0.24) ** 2 / 960
     shown = ['--show-score-thr', args.score_thr, '--show-samples', args.show_samples]
     sizes = ['--scenes', args.scenes, '--frames-per-scene', args.frames_per_scene]
     sizes += ['--scale', args.scale, '--seed', args.seed, '--workers', args.workers]

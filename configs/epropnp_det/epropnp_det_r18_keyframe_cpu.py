@@ -43,7 +43,7 @@ test_pipeline = [
     ),
 ]
 data = dict(
-    samples_per_gpu=6,
+    samples_per_gpu=3,
     train=dict(
         data_root=data_root,
         ann_file=data_root + 'nuscenes_infos_mono3d.coco.json',
@@ -65,9 +65,11 @@ data = dict(
 )
 model = dict(
     bbox_head=dict(
-        samples_per_img=24, detector=dict(regress_ranges=((-1, 48), (48, 112), (112, 1e8)))
+        samples_per_img=24,
+        correspondence=dict(initial_scale=1.0),
+        camera=dict(border=200.0),
     ),
     test_cfg=dict(max_per_img=128),
 )
-runner = dict(_delete_=True, type='IterBasedRunner', max_iters=500)
-checkpoint_config = dict(interval=250)
+runner = dict(_delete_=True, type='IterBasedRunner', max_iters=600)
+checkpoint_config = dict(interval=200, max_keep_ckpts=1, by_epoch=False)

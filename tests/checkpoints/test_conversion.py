@@ -8,6 +8,7 @@ from mmdet3d.models.builder import build_head
 
 from epropnp_det.checkpoints import convert_state, official_version, version_of_config
 from epropnp_det.models.structures import ImageGeometry, ObjectQueries
+from epropnp_det.models.targets import find_candidates
 
 VERSIONS = ('v1_basic', 'v1_coord_regr', 'v1_no_reproj', 'v1b_220312', 'v1b_220411', 'v2')
 HEAD = 'bbox_head.'
@@ -181,3 +182,17 @@ class TestGoldenNumbers:
             ('attr', found.attr_logits, 1e-4),
         ):
             torch.testing.assert_close(ours, golden[name], atol=tolerance, rtol=0)
+
+    @torch.no_grad()
+    def test_scores_of_candidates(self, head, golden, golden_head):
+        """Each golden candidate is one of ours, with its 2D score."""
+        output = head.detector(golden_head.golden_features())
+        ours = find_candidates(output, score_thr=0.04, max_per_img=100_000)
+        queries = ours.queries(output)
+        distance = torch.cdist(golden['embedding'].double(), queries.embeddings.double())
+        distance += 1e3 * (golden['labels'][:, None] != ours.labels)
+        distance += 1e3 * (golden['img_inds'][:, None] != ours.img_inds)
+        nearest, match = distance.min(1)
+        assert nearest.max() < 1e-3 and len(match.unique()) == 24
+        torch.testing.assert_close(ours.scores[match], golden['scores'], atol=1e-4, rtol=0)
+        assert torch.equal(ours.strides[match].float(), golden['strides'])

@@ -114,3 +114,41 @@ def test_keeps_no_residuals(random_objects):
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         monte_carlo_cost(Pose4DoF, problem, poses)
     assert sum(saved) < 4 * 256 * 64 / 4
+
+
+@pytest.mark.parametrize('pose_type', [Pose4DoF, Pose6DoF])
+def test_pruned_gradient_stays_within_its_bound(random_objects, pose_type):
+    objects = random_objects(9, points=24, dof=pose_type.dof)
+    poses = scattered_poses(objects, pose_type, 64)
+    generator = torch.Generator().manual_seed(4)
+    upstream = (6 * torch.randn(9, 64, generator=generator, dtype=torch.float64)).softmax(1)
+    upstream[3] = 0
+    gradients = []
+    for tolerance in (0.0, 1e-2):
+        inputs = leaves(objects)
+        problem = inputs.problem(torch.full((9,), 3.0, dtype=torch.float64))
+        cost = monte_carlo_cost(pose_type, problem, poses, tolerance=tolerance)
+        cost.backward(upstream)
+        gradients.append(inputs.x2d.grad)
+    error = (gradients[0] - gradients[1]).flatten(1).norm(dim=1)
+    assert (error > 0).sum() > 4  # something was left out
+    # the cost's gradient by x2d is at most w * delta per coordinate
+    largest = (objects.w2d * 3.0).flatten(1).norm(dim=1)
+    assert (error <= 1e-2 * upstream.abs().sum(1) * largest + 1e-15).all()
+    assert (gradients[1][3] == 0).all()
+
+
+def test_pruning_does_not_depend_on_neighbours(random_objects):
+    objects = random_objects(6, points=24, dtype=torch.float32)
+    poses = scattered_poses(objects, Pose4DoF, 64)
+    upstream = (6 * torch.randn(6, 64, generator=torch.Generator().manual_seed(4))).softmax(1)
+
+    def gradient(upstream):
+        inputs = leaves(objects)
+        problem = inputs.problem(torch.full((6,), 3.0))
+        monte_carlo_cost(Pose4DoF, problem, poses, tolerance=1e-2).backward(upstream)
+        return inputs.x3d.grad
+
+    other = upstream.clone()
+    other[2:] = 1 / 64
+    assert torch.equal(gradient(upstream)[:2], gradient(other)[:2])

@@ -36,6 +36,7 @@ def adaptive_importance_sampling(
     num_samples: int,
     num_iter: int,
     generator: torch.Generator | None = None,
+    tolerance: float = 0.0,
 ) -> WeightedSamples:
     """Draws weighted poses from the posterior ``p(y) ~ exp(-cost(y))``.
 
@@ -50,6 +51,7 @@ def adaptive_importance_sampling(
         num_samples: Samples per object, a multiple of ``num_iter``.
         num_iter: Rounds.
         generator: Source of randomness.
+        tolerance: Share of the gradient that may be left out; see `monte_carlo_cost`.
 
     Returns:
         ``num_samples`` poses per object.
@@ -82,7 +84,7 @@ def adaptive_importance_sampling(
         poses = torch.cat(blocks, 1)
         cost = torch.cat(costs, 1)
     if any(field.requires_grad for field in problem[:4]):
-        cost = monte_carlo_cost(pose_type, problem, poses, cost)
+        cost = monte_carlo_cost(pose_type, problem, poses, cost, tolerance=tolerance)
     return WeightedSamples(poses, -cost - mixture - math.log(max(num_samples, 1)))
 
 

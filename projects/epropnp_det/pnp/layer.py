@@ -104,6 +104,7 @@ class EProPnP(nn.Module):
         cost: AdaptiveHuberCost | None = None,
         solver: LMSolver | None = None,
         init_solver: RSLMSolver | None = None,
+        mc_tolerance: float = 1e-4,
     ) -> None:
         super().__init__()
         if num_iter < 1 or mc_samples < num_iter or mc_samples % num_iter:
@@ -113,6 +114,7 @@ class EProPnP(nn.Module):
         self.mc_samples = mc_samples
         self.num_iter = num_iter
         self.normalize = normalize
+        self.mc_tolerance = mc_tolerance
         self.cost = AdaptiveHuberCost() if cost is None else cost
         self.solver = LMSolver() if solver is None else solver
         self.init_solver = RSLMSolver() if init_solver is None else init_solver
@@ -214,6 +216,7 @@ class EProPnP(nn.Module):
                 self.mc_samples,
                 self.num_iter,
                 generator,
+                self.mc_tolerance,
             )
             solved = self.finish(inputs, problem, offset, solution, with_pose_plus)
             samples = self.pose_type.canonical(self.shift(drawn.poses, offset, -1))
@@ -391,6 +394,9 @@ class EProPnP4DoF(EProPnP):
         cost: Robust cost; `AdaptiveHuberCost` with its defaults where None.
         solver: Iterative solver; `LMSolver` with its defaults where None.
         init_solver: Initialisation; `RSLMSolver` with its defaults where None.
+        mc_tolerance: Share of an object's gradient that the samples of least weight may carry
+            together and yet be left out of the backward pass (CPU only; far below the sampling
+            error, and zero is exact). See `monte_carlo_cost`.
     """
 
     pose_type = Pose4DoF

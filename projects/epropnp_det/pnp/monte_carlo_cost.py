@@ -72,6 +72,7 @@ def monte_carlo_cost(
     poses: Tensor,
     cost: Tensor | None = None,
     chunk_points: int | None = None,
+    tolerance: float = 0.0,
 ) -> Tensor:
     """Robust cost of several constant poses per object, differentiable by the correspondences.
 
@@ -84,6 +85,11 @@ def monte_carlo_cost(
         poses: (B, S, dim).
         cost: The result of `sample_cost` for these poses where it is known already.
         chunk_points: Points to project at once; None chooses by device.
+        tolerance: Share of the incoming gradient that may be left out, per object: poses are
+            dropped, smallest first, while the sum of their absolute gradients is at most this share
+            of the object's sum. The error of a gradient is then at most ``tolerance`` times that
+            sum times the largest gradient of a single pose's cost. Only on the CPU: elsewhere,
+            finding out how many poses to drop would wait for the device.
 
     Returns:
         (B, S).
@@ -94,7 +100,14 @@ def monte_carlo_cost(
         cost = sample_cost(pose_type, constant, poses, chunk_points)
     matrices = projections(pose_type, constant.cam2img, poses)
     return _MonteCarloCost.apply(
-        problem.x3d, problem.x2d, problem.w2d, problem.delta, constant, matrices, cost, chunk_points
+        problem.x3d,
+        problem.x2d,
+        problem.w2d,
+        problem.delta,
+        constant,
+        matrices,
+        cost,
+        (chunk_points, tolerance),
     )
 
 
@@ -123,9 +136,10 @@ class _MonteCarloCost(torch.autograd.Function):
         problem: Problem,
         matrices: Tensor,
         cost: Tensor,
-        chunk_points: int | None,
+        options: tuple[int | None, float],
     ) -> Tensor:
-        ctx.bounds = (problem.lower, problem.upper, problem.z_min, chunk_points)
+        ctx.bounds = (problem.lower, problem.upper, problem.z_min)
+        ctx.options = options
         ctx.save_for_backward(x3d, x2d, w2d, delta, problem.cam2img, matrices)
         return cost.clone()
 
@@ -133,17 +147,57 @@ class _MonteCarloCost(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x3d, x2d, w2d, delta, cam2img, matrices = ctx.saved_tensors
-        lower, upper, z_min, chunk_points = ctx.bounds
-        problem = Problem(x3d, x2d, w2d, delta, cam2img, lower, upper, z_min)
-        parts = [
-            _chunk_gradient(problem.slice(start, stop), matrices[start:stop], grad[start:stop])
-            for start, stop in object_chunks(problem, grad.size(1) * x3d.size(2), chunk_points)
-        ]
-        if parts:
-            gradients = tuple(torch.cat(pieces) for pieces in zip(*parts))
+        chunk_points, tolerance = ctx.options
+        problem = Problem(x3d, x2d, w2d, delta, cam2img, *ctx.bounds)
+        if tolerance > 0 and grad.device.type == 'cpu' and grad.numel() > 0:
+            gradients = _pruned_gradient(problem, matrices, grad, chunk_points, tolerance)
         else:
-            gradients = tuple(torch.zeros_like(tensor) for tensor in (x3d, x2d, w2d, delta))
+            gradients = _chunked_gradient(problem, matrices, grad, chunk_points)
         return (*gradients, None, None, None, None)
+
+
+def _chunked_gradient(
+    problem: Problem, matrices: Tensor, grad: Tensor, chunk_points: int | None
+) -> tuple[Tensor, ...]:
+    """Gradients of ``sum(grad * cost)`` by x3d, x2d, w2d and delta."""
+    points = grad.size(1) * problem.x3d.size(2)
+    parts = [
+        _chunk_gradient(problem.slice(start, stop), matrices[start:stop], grad[start:stop])
+        for start, stop in object_chunks(problem, points, chunk_points)
+    ]
+    if not parts:
+        return tuple(torch.zeros_like(tensor) for tensor in problem[:4])
+    return tuple(torch.cat(pieces) for pieces in zip(*parts))
+
+
+def _pruned_gradient(
+    problem: Problem, matrices: Tensor, grad: Tensor, chunk_points: int | None, tolerance: float
+) -> tuple[Tensor, ...]:
+    """`_chunked_gradient` without the poses that hardly matter.
+
+    The number of poses that an object keeps is rounded up to an eighth of them, and objects that
+    keep equally many are computed together: what one object gets never depends on another.
+    """
+    num_poses = grad.size(1)
+    size, order = grad.abs().sort(dim=1)  # smallest first
+    mass = size.cumsum(1)
+    dropped = (mass <= tolerance * mass[:, -1:]).sum(1)
+    step = max(1, num_poses // 8)
+    kept = num_poses - dropped.div(step, rounding_mode='floor') * step
+    result = [torch.zeros_like(tensor) for tensor in problem[:4]]
+    for count in kept.unique().tolist():
+        if count == 0:
+            continue
+        index = (kept == count).nonzero()[:, 0]
+        pick = order[index, num_poses - count :]  # (b, count)
+        planar = matrices[index].unflatten(1, (3, num_poses))
+        planar = planar.gather(2, pick[:, None, :, None].expand(-1, 3, -1, 4)).flatten(1, 2)
+        part = _chunked_gradient(
+            problem.select(index), planar, grad[index].gather(1, pick), chunk_points
+        )
+        for total, piece in zip(result, part):
+            total.index_copy_(0, index, piece)
+    return tuple(result)
 
 
 def object_chunks(

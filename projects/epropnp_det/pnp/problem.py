@@ -54,6 +54,13 @@ class Problem(NamedTuple):
         parts = (field[start:stop] if isinstance(field, Tensor) else field for field in self)
         return Problem(*parts)  # type: ignore[arg-type]
 
+    def select(self, index: Tensor) -> Problem:
+        """The objects that ``index`` (n,) names."""
+        parts = (
+            field.index_select(0, index) if isinstance(field, Tensor) else field for field in self
+        )
+        return Problem(*parts)  # type: ignore[arg-type]
+
     def columns(self) -> Columns:
         """The same problem with objects last."""
         return Columns(

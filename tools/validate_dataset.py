@@ -49,7 +49,7 @@ def statistics_table(rows: Sequence[ClassStatistics]) -> str:
     for row in rows:
         cells = [', '.join(f'{value:.2f}' for value in values) for values in row[2:4]]
         low, median, high = row.depth
-        table.append([row.name, row.count, *cells, f'{low:.1f} - {high:.1f}, median {median:.1f}'])
+        table.append([row.name, row.total, *cells, f'{low:.1f} - {high:.1f}, median {median:.1f}'])
     return AsciiTable(table).table
 
 

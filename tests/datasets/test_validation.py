@@ -83,12 +83,12 @@ def test_statistics_are_those_of_the_boxes(own):
     images, classes = read_annotated_images(own())
     assert classes == ['dog', 'tram']
     dog, tram = statistics(images, classes)
-    assert (dog.count, tram.count) == (3, 2)
+    assert (dog.total, tram.total) == (3, 2)
     np.testing.assert_allclose(dog.means, [0.8, 0.6 + 0.1 / 3, 0.3])
     np.testing.assert_allclose(tram.stds, [0.2, 0.1, 0.0], atol=1e-12)
     np.testing.assert_allclose(dog.depth, [6, 8, 12])
     absent = statistics(images, ['cat'])[0]
-    assert absent.count == 0 and math.isnan(absent.means[0])
+    assert absent.total == 0 and math.isnan(absent.means[0])
 
 
 def test_the_command_draws_and_completes(own, repository, tmp_path, monkeypatch, capsys):

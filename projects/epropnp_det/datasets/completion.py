@@ -21,10 +21,10 @@ def complete_annotations(image: Mapping, annotations: Iterable[Mapping]) -> list
         image: ``cam_intrinsic`` (3 x 3), ``width`` and ``height``.
         annotations: Each with ``bbox_cam3d`` and any other fields.
     """
-    annotations = [dict(annotation) for annotation in annotations]
-    short = [a for a in annotations if any(key not in a for key in OPTIONAL)]
+    completed = [dict(annotation) for annotation in annotations]
+    short = [a for a in completed if any(key not in a for key in OPTIONAL)]
     if not short:
-        return annotations
+        return completed
     cam2img = np.array(image['cam_intrinsic'], dtype=np.float64)[:3, :3]
     boxes = np.array([annotation['bbox_cam3d'] for annotation in short], dtype=np.float64)
     centers = boxes[:, :3]
@@ -37,7 +37,7 @@ def complete_annotations(image: Mapping, annotations: Iterable[Mapping]) -> list
         annotation.setdefault('bbox', [x1, y1, x2 - x1, y2 - y1])
         annotation.setdefault('area', annotation['bbox'][2] * annotation['bbox'][3])
         annotation.setdefault('center2d', [*pixel.tolist(), float(depth)])
-    return annotations
+    return completed
 
 
 def yaw_matrices(yaw: np.ndarray) -> np.ndarray:

@@ -88,8 +88,8 @@ def evaluate_submission(
             return SampleEvaluator(tables, config, path, tokens, output, cameras)
 
         evaluator = silently(run)
-    metrics = silently(lambda: evaluator.main(render_curves=False))
-    scores = tuple(silently(lambda r=r: evaluator.scores_within(*r)) for r in ranges)
+    metrics = silently(evaluator.main, render_curves=False)
+    scores = tuple(silently(evaluator.scores_within, *borders) for borders in ranges)
     plots = _plots(evaluator, metrics, result_path.parent / 'plots') if render_curves else ()
     return Evaluation(metrics, scores, plots)
 
@@ -117,7 +117,7 @@ def _plots(evaluator: Evaluator, metrics: dict, folder: Path) -> tuple[Path, ...
     classes = evaluator.cfg.class_names
     reach = max(evaluator.cfg.class_range.values())
     steps = [(low, low + 10) for low in range(0, int(np.ceil(reach)), 10)]
-    scores = [silently(lambda r=r: evaluator.scores_within(*r)) for r in steps]
+    scores = [silently(evaluator.scores_within, *borders) for borders in steps]
     curves = evaluator.outcome[1]
     return (
         save_precision_recall(folder / 'precision_recall.png', curves, metrics, classes),

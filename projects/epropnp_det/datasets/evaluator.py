@@ -8,7 +8,7 @@ import io
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from nuscenes import NuScenes
@@ -29,6 +29,8 @@ from nuscenes.eval.detection.evaluate import NuScenesEval
 from nuscenes.utils.data_classes import Box
 from nuscenes.utils.geometry_utils import BoxVisibility, box_in_image
 from pyquaternion import Quaternion
+
+Result = TypeVar('Result')
 
 
 class RangeScores(NamedTuple):
@@ -86,12 +88,12 @@ class Evaluator(NuScenesEval):
             high: Distances are below this.
         """
 
-        def inside(box: DetectionBox) -> bool:
+        def inside(_: str, box: DetectionBox) -> bool:
             return low <= box.ego_dist < high
 
         part = copy.copy(self)
-        part.gt_boxes = _filtered(self.gt_boxes, lambda _, box: inside(box))
-        part.pred_boxes = _filtered(self.pred_boxes, lambda _, box: inside(box))
+        part.gt_boxes = _filtered(self.gt_boxes, inside)
+        part.pred_boxes = _filtered(self.pred_boxes, inside)
         metrics, _ = NuScenesEval.evaluate(part)
         names = [box.detection_name for box in part.gt_boxes.all]
         counts = {name: names.count(name) for name in self.cfg.class_names}
@@ -165,7 +167,7 @@ def is_shown(
     return False
 
 
-def silently(function: Callable[[], dict]) -> dict:
+def silently(function: Callable[..., Result], *args: Any, **kwargs: Any) -> Result:
     """Calls a function of the devkit that prints what our table says better."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        return function()
+        return function(*args, **kwargs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -24,6 +25,7 @@ TABLES = (
     'sensor',
     'visibility',
 )
+WHITE_SPACE = re.compile(r'[ \t\n\r]*')
 
 
 class KeyframeTables(NuScenes):
@@ -73,7 +75,8 @@ def _rows_of(text: str) -> Iterator[dict]:
 
 def _skip(text: str, position: int) -> int:
     """Position of the next character that is no white space."""
-    return json.decoder.WHITESPACE.match(text, position).end()
+    match = WHITE_SPACE.match(text, position)
+    return position if match is None else match.end()
 
 
 def load_tables(data_root: str | Path, version: str) -> NuScenes:
@@ -137,16 +140,16 @@ def split_samples(tables: NuScenes, split: str | Sequence[str]) -> list[dict]:
         names = set(official[split])
         scenes = {scene['token'] for scene in tables.scene if scene['name'] in names}
         return [sample for sample in tables.sample if sample['scene_token'] in scenes]
-    names = _custom_names(tables, split)
+    wanted = _custom_names(tables, split)
     scene_tokens = {scene['name']: scene['token'] for scene in tables.scene}
     samples = {sample['token'] for sample in tables.sample}
-    unknown = [name for name in names if name not in scene_tokens and name not in samples]
+    unknown = [name for name in wanted if name not in scene_tokens and name not in samples]
     if unknown:
         raise ValueError(
-            f'{len(unknown)} of the {len(names)} names of the split are neither scenes nor samples '
-            f'of {tables.version}, the first is {unknown[0]!r}'
+            f'{len(unknown)} of the {len(wanted)} names of the split are neither scenes nor '
+            f'samples of {tables.version}, the first is {unknown[0]!r}'
         )
-    chosen = {scene_tokens.get(name, name) for name in names}
+    chosen = {scene_tokens.get(name, name) for name in wanted}
     return [s for s in tables.sample if s['token'] in chosen or s['scene_token'] in chosen]
 
 

@@ -48,14 +48,14 @@ class ClassStatistics(NamedTuple):
 
     Attributes:
         name: Class name.
-        count: Number of objects that an image shows.
+        total: Number of objects that an image shows.
         means: Mean length, height and width in metres.
         stds: Their standard deviations.
         depth: Least, median and largest depth in metres.
     """
 
     name: str
-    count: int
+    total: int
     means: tuple[float, ...]
     stds: tuple[float, ...]
     depth: tuple[float, ...]

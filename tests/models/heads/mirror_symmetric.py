@@ -63,7 +63,8 @@ def make_symmetric(head: torch.nn.Module) -> None:
     _readout(detector.conv_offset, SIDEWAYS.repeat(head.num_classes))
     _symmetrise_encoder(correspondence.encoder)
     _symmetrise_sampler(correspondence.sampler)
-    _average(correspondence.class_embedding.weight, None, swapped(64))
+    dims = correspondence.sampler.embed_dims
+    _average(correspondence.class_embedding.weight, None, swapped(dims))
     _symmetric(correspondence.object_mlp)
     for name in ('scale', 'score', 'dim', 'attr'):
         _readout(getattr(correspondence, f'{name}_branch'))
@@ -81,24 +82,26 @@ def _symmetrise_encoder(encoder: torch.nn.Module) -> None:
     levels = encoder.num_levels
     channels = encoder.fusion.conv.weight.shape[1] // levels
     inputs = torch.cat([swapped(channels) + level * channels for level in range(levels)])
-    _average(encoder.fusion.conv.weight, swapped(64), inputs)
+    dims = encoder.fusion.conv.weight.shape[0]
+    order = swapped(dims)
+    _average(encoder.fusion.conv.weight, order, inputs)
     _symmetric(encoder.fusion.gn)
     _symmetric(encoder.value_proj)
     # Of the sine code [y | x], y stays as it is; x is not symmetric and therefore left out.
-    inputs = torch.cat([swapped(64), torch.arange(64, 128)])
-    _average(encoder.key_proj.weight, swapped(64), inputs)
-    _average(encoder.key_proj.bias, swapped(64))
-    encoder.key_proj.weight[:, 96:] = 0
+    inputs = torch.cat([order, torch.arange(dims, 2 * dims)])
+    _average(encoder.key_proj.weight, order, inputs)
+    _average(encoder.key_proj.bias, order)
+    encoder.key_proj.weight[:, 3 * dims // 2 :] = 0
 
 
 def _symmetrise_sampler(sampler: torch.nn.Module) -> None:
     offsets = sampler.sampling_offsets
     outputs = swapped(len(offsets.bias))
     sign = SIDEWAYS.repeat(len(outputs) // 2)
-    _average(offsets.weight, outputs, swapped(64), sign)
+    _average(offsets.weight, outputs, swapped(sampler.embed_dims), sign)
     _average(offsets.bias, outputs, sign=sign)
     # The query adds the sine code of x to the embedding, so only its bias can be symmetric.
     sampler.query_proj.weight.zero_()
-    _average(sampler.query_proj.bias, swapped(64))
+    _average(sampler.query_proj.bias, swapped(sampler.embed_dims))
     for module in (sampler.out_proj, sampler.norms, sampler.ffn):
         _symmetric(module)

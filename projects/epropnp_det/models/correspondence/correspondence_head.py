@@ -116,7 +116,7 @@ class CorrespondenceHead(BaseModule):
         self.attr_branch = nn.Linear(embed_dims, num_attrs)
 
     def init_weights(self) -> None:
-        """Starts with ``initial_scale``, mean dimensions of the class, no motion and even scores."""
+        """Starts with ``initial_scale``, mean dimensions, no motion and even scores."""
         super().init_weights()
         if self.class_embedding is not None:
             nn.init.zeros_(self.class_embedding.weight)

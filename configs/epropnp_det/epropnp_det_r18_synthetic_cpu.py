@@ -82,7 +82,7 @@ optimizer_config = dict(type='NanSafeOptimizerHook', grad_clip=dict(max_norm=5.0
 lr_config = dict(
     policy='CosineAnnealing', min_lr=0, by_epoch=False, warmup='linear', warmup_iters=50
 )
-runner = dict(type='EpochBasedRunner', max_epochs=10)
-evaluation = dict(interval=10)
+runner = dict(type='EpochBasedRunner', max_epochs=7)
+evaluation = dict(interval=7)
 checkpoint_config = dict(interval=2, max_keep_ckpts=1)
 log_config = dict(interval=50, hooks=[dict(type='TextLoggerHook')])

@@ -63,7 +63,7 @@ def prepare(args: argparse.Namespace) -> tuple[Path, Config]:
 
 
 def plan(args: argparse.Namespace, config: Path, cfg: Config) -> list[Step]:
-    """Train, then detect and draw. Estimates were measured on two cores."""
+    """Train, then detect and draw. Estimates are for two cores that do nothing else."""
     work, tools, mark = Path(args.work_dir), ROOT / 'tools', config_fingerprint(cfg)
     common = ['--seed', args.seed, *(['--device', args.device] if args.device else [])]
     results = work / 'results.pkl'
@@ -76,8 +76,8 @@ def plan(args: argparse.Namespace, config: Path, cfg: Config) -> list[Step]:
         '--show-dir', work / 'vis', '--show-score-thr', args.score_thr, *common,
     )  # fmt: skip
     return [
-        Step('train', 'Train on the six images', train, 1200, (work / 'train',), mark),
-        Step('test', 'Detect and draw', test, 30, (results, work / 'vis'), mark),
+        Step('train', 'Train on the six images', train, 840, (work / 'train',), mark),
+        Step('test', 'Detect and draw', test, 15, (results, work / 'vis'), mark),
     ]
 
 

@@ -105,10 +105,10 @@ def plan(args: argparse.Namespace, config: str, cfg: Config) -> list[Step]:
     misplace = python(tools / 'chance_level.py', config, results, '--out', chance)
     evaluated = (work / 'eval', work / 'vis')
     return [
-        Step('data', 'Write a synthetic nuScenes', synthetic, 120 * images, (data,)),
-        Step('prepare', 'Prepare the annotation files', prepare, 20 * images, (annotations,)),
-        Step('train', 'Train the small network', train, 480, (work / 'train',), mark),
-        Step('test', 'Evaluate with nuscenes-devkit, draw', test, 90 * images, evaluated, mark),
+        Step('data', 'Write a synthetic nuScenes', synthetic, 60 * images, (data,)),
+        Step('prepare', 'Prepare the annotation files', prepare, 15 * images, (annotations,)),
+        Step('train', 'Train the small network', train, 570, (work / 'train',), mark),
+        Step('test', 'Evaluate with nuscenes-devkit, draw', test, 30 * images, evaluated, mark),
         Step('chance', 'Score chance: the wrong frames', misplace, 20, (chance,), mark),
     ]
 

@@ -80,7 +80,7 @@ def localise(args: argparse.Namespace) -> tuple[str, Config]:
 
 
 def plan(args: argparse.Namespace, config: str, cfg: Config) -> list[Step]:
-    """The steps. Estimates were measured on two cores with the default arguments."""
+    """The steps. Estimates are for two cores that do nothing else."""
     work, tools, data = Path(args.work_dir), ROOT / 'tools', Path(cfg.data_root)
     device = ['--device', args.device] if args.device else []
     common = [*device, '--seed', args.seed, *config_options(args, cfg)]

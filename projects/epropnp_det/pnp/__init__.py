@@ -6,11 +6,12 @@ See ``docs/pnp.md`` for a guide.
 from .camera import PerspectiveCamera
 from .cost import AdaptiveHuberCost
 from .export import DeterministicPnP, export_onnx
-from .layer import EProPnP4DoF, EProPnP6DoF, MonteCarloResult, PnPResult
+from .layer import EProPnP4DoF, EProPnP6DoF
 from .levenberg_marquardt import LMSolver
 from .loss import MonteCarloPoseLoss
 from .pose import Pose4DoF, Pose6DoF
 from .random_sample import InitialPose, RSLMSolver
+from .results import MonteCarloResult, PnPResult
 
 __all__ = [
     'AdaptiveHuberCost',

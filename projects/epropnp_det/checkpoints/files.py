@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import inspect
-import os
 import pickle
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from ..atomic import replacing
 
 __all__ = ['publish_checkpoint', 'read_checkpoint', 'write_checkpoint']
 
@@ -80,17 +80,8 @@ def write_checkpoint(content: dict[str, Any], path: str | Path, force: bool = Fa
     if path.exists() and not force:
         raise FileExistsError(f'{path} exists; pass --force to replace it')
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
-    try:
-        with os.fdopen(descriptor, 'wb') as file:
-            torch.save(content, file)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    with replacing(path, 'wb') as file:
+        torch.save(content, file)
     return path
 
 

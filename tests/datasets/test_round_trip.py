@@ -8,14 +8,26 @@ import torch
 from mmcv import Config
 
 from epropnp_det.datasets import NuScenesEProPnPDataset
-from epropnp_det.models.box_conversion import boxes3d_from_instance, instance_from_boxes3d
+from epropnp_det.datasets.submission import ATTRIBUTES as ATTRIBUTE_NAMES
+from epropnp_det.datasets.submission import CLASS_ATTRIBUTES
+from epropnp_det.models.box_conversion import (
+    boxes3d_from_instance,
+    instance_from_boxes3d,
+    velocities_from_instance,
+)
 from epropnp_det.models.coders import MultiClassLogDimCoder
-from epropnp_det.models.decoding.projection import project_boxes
-from epropnp_det.models.targets import volume_centers
+from epropnp_det.models.correspondence.image_transform import network_to_image
+from epropnp_det.models.decoding import Detections, decode_detections, project_boxes
+from epropnp_det.models.structures import Correspondences, ImageGeometry
+from epropnp_det.models.targets import Candidates, volume_centers
 from epropnp_det.pnp import EProPnP4DoF, LMSolver, PerspectiveCamera, RSLMSolver
 
 SIZE = (1600.0, 900.0)
 CROP = 228
+ATTRIBUTES = [  # legal ones of each class
+    [i for i, name in enumerate(ATTRIBUTE_NAMES) if group and name.startswith(group)] or [8]
+    for group, _ in CLASS_ATTRIBUTES.values()
+]
 
 
 def rotations(yaw):
@@ -45,11 +57,13 @@ class Parsed:
         self.centers2d = torch.from_numpy(np.concatenate([i['centers2d'] for i in infos]))
         self.depths = torch.from_numpy(np.concatenate([i['depths'] for i in infos]))
         self.labels = torch.from_numpy(np.concatenate([i['labels'] for i in infos]))
+        self.velocities = torch.cat([velocities_from_instance(i['gt_bboxes_3d']) for i in infos])
         self.classes = dataset.CLASSES
-        matrices = [torch.tensor(image['cam_intrinsic'], dtype=torch.float64) for image in images]
-        self.cam2img = torch.cat(
-            [matrix.expand(len(i['labels']), 3, 3) for matrix, i in zip(matrices, infos)]
-        )
+        intrinsics = [image['cam_intrinsic'] for image in images]
+        self.matrices = torch.tensor(intrinsics, dtype=torch.float64)
+        counts = torch.tensor([len(i['labels']) for i in infos])
+        self.img_inds = torch.arange(len(images)).repeat_interleave(counts)
+        self.cam2img = self.matrices[self.img_inds]
 
     def file(self, key):
         return torch.tensor([a[key] for a in self.annotations], dtype=torch.float64)
@@ -124,45 +138,119 @@ def test_dimensions_come_back(parsed, dim_coder):
     assert (decoded - dims).abs().max() < 1e-4
 
 
-def solved(parsed, dims, dtype):
-    """Poses of perfect correspondences: a grid of box points and their pixels."""
+def img2net_of(num, flip):
+    """Crop of the top, and every other image mirrored."""
+    crop = torch.tensor([[1.0, 0, 0], [0, 1, -CROP], [0, 0, 1]], dtype=torch.float64)
+    mirrored = torch.tensor([[-1.0, 0, SIZE[0]], [0, 1, 0], [0, 0, 1]]).double() @ crop
+    odd = torch.arange(num)[:, None, None] % 2 == 1
+    return torch.where(odd & flip, mirrored, crop)
+
+
+def perfect_correspondences(parsed, dims, img2net, dtype):
+    """A grid of box points as the heads would see them: in network pixels, carried back.
+
+    Points outside the image count, too, since the visible corner of a truncated car is not enough;
+    points behind the camera have no pixel, and no weight.
+    """
     axis = torch.linspace(-0.5, 0.5, 4, dtype=torch.float64)
     noc = torch.stack(torch.meshgrid(axis, axis, axis, indexing='ij'), dim=-1).view(-1, 3)
-    truth = parsed.boxes3d.double()
-    x3d = noc * dims.double()[:, None]  # (n, 64, 3)
-    points = x3d @ rotations(truth[:, 6]).transpose(1, 2) + truth[:, None, 3:6]
+    truth, num = parsed.boxes3d.double(), len(parsed.boxes3d)
+    local = noc * dims.double()[:, None]  # (n, 64, 3)
+    points = local @ rotations(truth[:, 6]).transpose(1, 2) + truth[:, None, 3:6]
     pixels = points @ parsed.cam2img.transpose(1, 2)
-    in_front = points[..., 2] > 0.5
-    x2d = pixels[..., :2] / pixels[..., 2:].clamp(min=0.5)
-    weights = in_front[..., None].expand_as(x2d) * 1.0
+    in_front = points[..., 2:] > 0.5
+    pixels = pixels[..., :2] / pixels[..., 2:].clamp(min=0.5)
+    network = pixels @ img2net[:, :2, :2].transpose(1, 2) + img2net[:, None, :2, 2]
+    attributes = torch.tensor([a['attribute_id'] for a in parsed.annotations])
+    return Correspondences(
+        noc=noc.expand(num, -1, 3).to(dtype),
+        x2d=network_to_image(network.to(dtype), img2net.to(dtype)),
+        weights=in_front.expand(-1, -1, 2).to(dtype),
+        scale=torch.ones(num, 2, dtype=dtype),
+        dims=dims.to(dtype),
+        encoded_dims=torch.zeros(num, 3, dtype=dtype),
+        score_logits=torch.full((num,), 50.0, dtype=dtype),
+        velocities=parsed.velocities.to(dtype),
+        attr_logits=torch.nn.functional.one_hot(attributes, 9).to(dtype),
+    )
+
+
+def decoded(parsed, correspondences, img2net, **thresholds):
+    """PnP and ``decode_detections``, a few images at a time; scores fall with the row."""
+    dtype = correspondences.x2d.dtype
     pnp = EProPnP4DoF(
         solver=LMSolver(num_iter=20),
         init_solver=RSLMSolver(num_points=16, num_proposals=16, num_iter=3),
     )
-    camera = PerspectiveCamera(parsed.cam2img.to(dtype))
-    generator = torch.Generator().manual_seed(0)
-    return pnp(x3d.to(dtype), x2d.to(dtype), weights.to(dtype), camera, generator=generator)
+    scores = torch.linspace(0.9, 0.1, len(parsed.labels), dtype=dtype)
+    sizes = torch.tensor(SIZE, dtype=dtype).expand(len(parsed.matrices), 2)
+    parts = []
+    for images in torch.arange(len(parsed.matrices)).split(54):
+        first, rows = images[0], torch.isin(parsed.img_inds, images).nonzero()[:, 0]
+        part = Correspondences(*(field[rows] for field in correspondences))
+        camera = PerspectiveCamera(parsed.cam2img[rows].to(dtype))
+        generator = torch.Generator().manual_seed(0)
+        solution = pnp(part.x3d, part.x2d, part.w2d, camera, generator=generator)
+        geometry = ImageGeometry(
+            cam2img=parsed.matrices[images].to(dtype),
+            img2net=img2net[rows].to(dtype),
+            img_size=sizes[images],
+            net_size=sizes[images],
+        )
+        zeros = torch.zeros_like(rows)
+        candidates = Candidates(
+            parsed.img_inds[rows] - first, zeros, parsed.labels[rows], zeros, scores[rows]
+        )
+        found = decode_detections(candidates, part, solution, geometry, ATTRIBUTES, **thresholds)
+        parts.append(found._replace(img_inds=found.img_inds + first))
+    fields = zip(*(part[:9] for part in parts))
+    return Detections(*(torch.cat(field) for field in fields))
 
 
 @pytest.mark.parametrize('dtype', [torch.float64, torch.float32])
 def test_decoded_boxes_are_those_of_the_file(parsed, dim_coder, dtype):
-    """Position within 1 mm, yaw within 1e-4, dimensions within 1 mm, for every box.
-
-    Only the weights and the camera's borders differ from a detection with perfect correspondences:
-    points outside the image count, too, since the visible corner of a truncated car is not enough.
-    """
+    """Position within 1 mm, yaw within 1e-4, dimensions within 1 mm, for every box."""
     dims = dim_coder.decode(dim_coder.encode(parsed.boxes3d[:, :3], parsed.labels), parsed.labels)
-    solution = solved(parsed, dims, dtype)
-    assert solution.valid.all()
-    boxes = instance_from_boxes3d(torch.cat([dims, solution.pose.float()], dim=1))
-    decoded = boxes3d_from_instance(boxes).double()
+    img2net = img2net_of(len(dims), flip=True)
+    found = decoded(
+        parsed,
+        perfect_correspondences(parsed, dims, img2net, dtype),
+        img2net,
+        nms_iou2d=1.0,  # real objects may hide each other: nothing is suppressed here
+        nms_iou_bev=1.0,
+        min_bbox_side=0.0,
+    )
+    assert len(found.boxes3d) == 5441
+    assert torch.equal(found.labels, parsed.labels)
+    assert torch.equal(found.img_inds, parsed.img_inds)
+    torch.testing.assert_close(
+        found.velocities, parsed.velocities.to(dtype), rtol=0, atol=0, equal_nan=True
+    )
+    names = [annotation['attribute_name'] for annotation in parsed.annotations]
+    for name, index in zip(names, found.attributes.tolist()):
+        assert name == 'None' or ATTRIBUTE_NAMES[index] == name
+    boxes = boxes3d_from_instance(instance_from_boxes3d(found.boxes3d, found.velocities)).double()
     given = parsed.file('bbox_cam3d')[:, [3, 4, 5, 0, 1, 2, 6]]
-    position = (decoded[:, 3:6] - given[:, 3:6]).norm(dim=1)
-    yaw = wrapped(decoded[:, 6] - given[:, 6]).abs()
-    assert (decoded[:, :3] - given[:, :3]).abs().max() < 1e-3
+    position = (boxes[:, 3:6] - given[:, 3:6]).norm(dim=1)
+    yaw = wrapped(boxes[:, 6] - given[:, 6]).abs()
+    assert (boxes[:, :3] - given[:, :3]).abs().max() < 1e-3
     # in float32 the precision of a pixel leaves a little more at a hundred metres
     assert position.max() < (1e-3 if dtype == torch.float64 else 3e-3)
     assert position.quantile(0.99) < 1e-3 and yaw.max() < 1e-4
+    # and the centre of the decoded box is where the file says
+    pixels = (parsed.cam2img @ boxes[:, 3:6, None])[..., 0]
+    pixels = pixels[:, :2] / pixels[:, 2:]
+    error = (pixels - parsed.file('center2d')[:, :2]).abs().amax(1)
+    assert error[given[:, 5] > 1].max() < 0.05 and error.quantile(0.99) < 5e-3
+
+
+def test_the_published_thresholds_lose_few_real_objects(parsed, dim_coder):
+    """What suppression and the size limit cost a detector that is right about everything."""
+    dims = parsed.boxes3d[:, :3]
+    img2net = img2net_of(len(dims), flip=False)
+    correspondences = perfect_correspondences(parsed, dims, img2net, torch.float64)
+    found = decoded(parsed, correspondences, img2net)
+    assert 0.99 < len(found.boxes3d) / 5441 < 1
 
 
 def test_projected_boxes_are_around_the_annotated_ones(parsed):

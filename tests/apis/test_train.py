@@ -55,6 +55,40 @@ def test_resumes(config, tmp_path):
     assert train(config).depth.item() == pytest.approx(5.9)
 
 
+class Bomb:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (open, (str(self.path), 'w'))
+
+
+@pytest.mark.parametrize('key', ['load_from', 'resume_from'])
+def test_starts_from_files_that_run_no_code(key, config, tmp_path):
+    trace, path = tmp_path / 'trace', tmp_path / 'a.pth'
+    train(config)
+    content = torch.load(tmp_path / 'work' / 'epoch_2.pth')
+    torch.save({**content, 'bomb': Bomb(trace)}, path)
+    config[key] = str(path)
+    with pytest.raises(ValueError, match='trust its source'):
+        train(config)
+    assert not trace.exists()
+    config.trust_checkpoints = True
+    train(config)
+    assert trace.exists()
+
+
+def test_refuses_to_start_from_another_model_or_nothing(config, tmp_path):
+    torch.save({'state_dict': {'weight': torch.ones(1)}}, tmp_path / 'other.pth')
+    for name, error, match in (
+        ('other.pth', ValueError, 'belongs to another model'),
+        ('none.pth', FileNotFoundError, 'no checkpoint'),
+    ):
+        config.load_from = str(tmp_path / name)
+        with pytest.raises(error, match=match):
+            train(config)
+
+
 def test_leaves_the_config_alone(config):
     config.device = 'cpu'
     before = copy.deepcopy(config)

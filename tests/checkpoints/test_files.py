@@ -1,7 +1,9 @@
 """Reading without running code, writing in one step, publishing."""
 
 import pickle
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -36,11 +38,24 @@ def test_reads_a_bare_state(tmp_path):
 def test_runs_no_code_unless_trusted(tmp_path):
     trace = tmp_path / 'trace'
     torch.save(dict(state_dict=STATE, meta={'x': Bomb(trace)}), tmp_path / 'a.pth')
-    with pytest.raises(ValueError, match='--trust only if you trust its source'):
+    with pytest.raises(ValueError, match=r'trust its source.*publish_model.py .*a.pth .*--trust'):
         read_checkpoint(tmp_path / 'a.pth')
     assert not trace.exists()
     read_checkpoint(tmp_path / 'a.pth', trust=True)
     assert trace.exists()
+
+
+def test_a_trusted_copy_needs_no_trust(tmp_path):
+    meta = dict(
+        epoch=np.int64(3), CLASSES=('car',), seed=0, nested=dict(x=Path('/'), y=[1, Path('/')])
+    )
+    torch.save(dict(state_dict=STATE, meta=meta), tmp_path / 'a.pth')
+    with pytest.raises(ValueError, match='trust'):
+        read_checkpoint(tmp_path / 'a.pth')
+    copy = publish_checkpoint(tmp_path / 'a.pth', tmp_path / 'b.pth', trust=True)
+    content = read_checkpoint(copy)
+    assert content['meta'] == dict(CLASSES=('car',), seed=0, nested=dict(y=[1]))
+    assert torch.equal(content['state_dict']['a.weight'], STATE['a.weight'])
 
 
 @pytest.mark.parametrize(

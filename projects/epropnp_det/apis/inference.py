@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -13,7 +12,6 @@ import numpy as np
 import torch
 from mmcv import Config
 from mmcv.parallel import collate, scatter
-from mmcv.runner.checkpoint import _load_checkpoint
 from mmdet3d.apis import convert_SyncBN
 from mmdet3d.core.bbox import get_box_type
 from mmdet3d.datasets.pipelines import Compose
@@ -21,6 +19,7 @@ from mmdet3d.models import build_model
 from torch import nn
 from torch.utils.data import DataLoader
 
+from ..checkpoints import load_weights
 from .config import load_config
 from .device import select_device
 
@@ -30,24 +29,27 @@ def init_detector(
     checkpoint: str | Path | None = None,
     device: str | None = None,
     options: dict | None = None,
+    trust: bool = False,
 ) -> nn.Module:
     """Builds a detector for inference.
 
     Unlike the stock ``init_model`` it refuses a checkpoint of another model, whose weights would
-    otherwise silently stay random.
+    otherwise silently stay random, and runs no code from the file.
 
     Args:
         config: Config or its path.
         checkpoint: Weights; None leaves them random (tests only).
         device: ``cpu``, ``cuda``, ``cuda:1``; None takes the GPU where there is one.
         options: Changes to the config, as ``--cfg-options``.
+        trust: Whether the checkpoint may hold Python objects, which can run any code; a plain copy
+            made by ``tools/publish_model.py --trust`` is the better way.
 
     Returns:
         The model in eval mode, with ``cfg`` and ``CLASSES``.
 
     Raises:
         FileNotFoundError: If the config or the checkpoint is missing.
-        ValueError: If the checkpoint does not fit the model.
+        ValueError: If the checkpoint does not fit the model, or needs trust.
     """
     device = select_device(device)
     cfg = load_config(config, options)
@@ -55,67 +57,10 @@ def init_detector(
     cfg.model.pretrained = None
     cfg.model.train_cfg = None
     model = build_model(cfg.model, test_cfg=cfg.get('test_cfg'))
-    meta = {} if checkpoint is None else load_weights(model, checkpoint)
+    meta = {} if checkpoint is None else load_weights(model, checkpoint, trust)
     model.CLASSES = tuple(meta.get('CLASSES') or cfg.get('class_names') or ())
     model.cfg = cfg
     return model.to(device).eval()
-
-
-def load_weights(model: nn.Module, checkpoint: str | Path) -> dict:
-    """Loads all weights of a checkpoint into a model, strictly.
-
-    Args:
-        model: The model.
-        checkpoint: File that a runner wrote.
-
-    Returns:
-        The checkpoint's meta.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If it is no checkpoint, or one of another model.
-    """
-    path = Path(checkpoint)
-    if not path.is_file():
-        raise FileNotFoundError(f'no checkpoint {path}; tools/train.py writes epoch_*.pth')
-    try:
-        content = _load_checkpoint(str(path), map_location='cpu')
-        weights = content.get('state_dict', content)
-        weights = {re.sub(r'^module\.', '', name): value for name, value in weights.items()}
-        # mmcv also writes buffers that are not persistent, such as constants.
-        constants = {name for name, _ in model.named_buffers()} - set(model.state_dict())
-        weights = {name: value for name, value in weights.items() if name not in constants}
-        wanted = model.state_dict()
-        found = {name: tuple(value.shape) for name, value in weights.items()}
-    except Exception as error:  # torch raises many kinds for a file that is no checkpoint
-        raise ValueError(f'{path} is not a checkpoint that torch can read: {error}') from error
-    missing = [name for name in wanted if name not in found]
-    unexpected = [name for name in found if name not in wanted]
-    reshaped = [
-        f'{name} {found[name]} instead of {tuple(value.shape)}'
-        for name, value in wanted.items()
-        if name in found and found[name] != tuple(value.shape)
-    ]
-    if missing or unexpected or reshaped:
-        raise ValueError(
-            f'{path} belongs to another model: '
-            f'{_some("missing", missing)}{_some("unexpected", unexpected)}'
-            f'{_some("of another shape", reshaped)}'
-            + (
-                'It is an official checkpoint; convert it by tools/convert_checkpoint.py.'
-                if 'bbox_head.attention_sampler.sampling_offsets.weight' in found
-                else 'Pass the config that it was trained with (its copy lies in the work_dir).'
-            )
-        )
-    model.load_state_dict(weights)
-    return dict(content.get('meta') or {})
-
-
-def _some(kind: str, names: list[str]) -> str:
-    if not names:
-        return ''
-    rest = ', ...' if len(names) > 3 else ''
-    return f'{len(names)} {kind} ({", ".join(names[:3])}{rest}); '
 
 
 def infer_images(

@@ -12,6 +12,7 @@ from mmdet.utils.util_distribution import dp_factory
 from torch import nn
 from torch.utils.data import Dataset
 
+from ..checkpoints import check_start
 from .device import CpuDataParallel, select_device
 
 
@@ -32,16 +33,25 @@ def train_detector(
     Args:
         model: Detector.
         dataset: Training dataset, or one per entry of the workflow.
-        cfg: Config; ``device`` and ``gpu_ids`` have defaults. It is not changed.
+        cfg: Config; ``device`` and ``gpu_ids`` have defaults. It is not changed. ``load_from`` and
+            ``resume_from`` must not hold Python objects besides tensors, which could run any code,
+            unless ``trust_checkpoints`` is True.
         distributed: Whether several processes train together.
         validate: Whether to evaluate ``cfg.data.val`` as ``cfg.evaluation`` says.
         timestamp: Names the log files.
         meta: Stored in checkpoints.
+
+    Raises:
+        FileNotFoundError: If the checkpoint to start from is missing.
+        ValueError: If it is no checkpoint, one of another model, or needs trust.
     """
     cfg = compat_cfg(copy.deepcopy(cfg))
     cfg.device = select_device(cfg.get('device')).partition(':')[0]
     cfg.gpu_ids = cfg.get('gpu_ids') or [0]
     cfg.resume_from, cfg.load_from = cfg.get('resume_from'), cfg.get('load_from')
+    start = cfg.resume_from or cfg.load_from
+    if start:
+        check_start(model, start, cfg.get('trust_checkpoints', False))
     cfg.seed = cfg.get('seed')
     if validate:
         hooks = cfg.get('custom_hooks') or []

@@ -2,12 +2,15 @@
 
 from .conversion import Conversion, convert_state, official_version, version_of_config
 from .files import publish_checkpoint, read_checkpoint, write_checkpoint
+from .loading import check_start, load_weights
 from .official_names import NameTable, name_table, rename_official_keys
 
 __all__ = [
     'Conversion',
     'NameTable',
+    'check_start',
     'convert_state',
+    'load_weights',
     'name_table',
     'official_version',
     'publish_checkpoint',

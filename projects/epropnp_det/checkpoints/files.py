@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import pickle
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,8 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> dict[str, Any]:
 
     Returns:
         ``state_dict`` and ``meta``; other entries (optimiser) as they are. A file that holds a bare
-        state gets an empty ``meta``.
+        state gets an empty ``meta``. Objects in the ``meta`` of a trusted file are left out, so
+        that a copy of it can be read without trust.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -33,33 +33,41 @@ def read_checkpoint(path: str | Path, trust: bool = False) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'no checkpoint {path}')
-    options: dict[str, Any] = dict(map_location='cpu')
-    if 'weights_only' in inspect.signature(torch.load).parameters:
-        options['weights_only'] = not trust
-    elif not trust:
-        raise ValueError(
-            f'torch {torch.__version__} cannot load {path} without running code from it; use torch '
-            '>= 1.13, or pass --trust if you trust its source'
-        )
+        raise FileNotFoundError(f'no checkpoint {path}; tools/train.py writes epoch_*.pth')
     try:
-        content = torch.load(str(path), **options)
+        content = torch.load(str(path), map_location='cpu', weights_only=not trust)
     except pickle.UnpicklingError as error:
         raise ValueError(
-            f'{path} is no checkpoint, or holds Python objects besides tensors, which are not '
-            'loaded because they can run any code; pass --trust only if you trust its source '
+            f'{path} is not a checkpoint, or holds Python objects besides tensors, which are not '
+            'loaded because they can run any code; only if you trust its source, '
+            f'make a plain copy: tools/publish_model.py {path} COPY.pth --trust '
             f'({str(error).splitlines()[0]})'
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, ImportError) as error:
         raise ValueError(f'{path} is not a checkpoint that torch can read: {error}') from error
     if not isinstance(content, dict):
-        raise ValueError(f'{path} holds a {type(content).__name__} instead of a checkpoint')
+        raise ValueError(f'{path} is not a checkpoint: it holds a {type(content).__name__}')
     if 'state_dict' not in content:
         content = {'state_dict': content}
     state = content['state_dict']
     if not isinstance(state, dict) or not all(torch.is_tensor(value) for value in state.values()):
-        raise ValueError(f'{path} is a dict without a state_dict of tensors, so no checkpoint')
-    return {**content, 'meta': dict(content.get('meta') or {})}
+        raise ValueError(f'{path} is not a checkpoint: a dict without a state_dict of tensors')
+    return {**content, 'meta': _plain(dict(content.get('meta') or {}))}
+
+
+def _plain(value: Any) -> Any:
+    """The same without the items that only a trusted reader could load."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items() if _is_plain(k) and _is_plain(v)}
+    if isinstance(value, (list, tuple)):
+        items = [_plain(item) for item in value if _is_plain(item)]
+        return items if isinstance(value, list) else tuple(items)
+    return value
+
+
+def _is_plain(value: Any) -> bool:
+    plain = (str, int, float, bool, bytes, type(None), torch.Tensor, dict, list, tuple)
+    return type(value) in plain or isinstance(value, (dict, list, tuple))
 
 
 def write_checkpoint(content: dict[str, Any], path: str | Path, force: bool = False) -> Path:

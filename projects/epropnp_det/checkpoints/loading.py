@@ -1,0 +1,99 @@
+"""Weights of a checkpoint into a model, or a clear word why not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor, nn
+
+from .files import read_checkpoint
+
+__all__ = ['check_start', 'load_weights']
+
+OFFICIAL = 'bbox_head.attention_sampler.sampling_offsets.weight'
+"""Only official detectors have a tensor of this name."""
+
+
+def load_weights(model: nn.Module, checkpoint: str | Path, trust: bool = False) -> dict:
+    """Loads all weights of a checkpoint into a model, strictly.
+
+    Args:
+        model: The model.
+        checkpoint: File that a runner or ``tools/convert_checkpoint.py`` wrote.
+        trust: As for :func:`read_checkpoint`; False runs no code from the file.
+
+    Returns:
+        The checkpoint's meta.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no checkpoint, one of another model, or holds Python objects and is
+            not trusted.
+    """
+    content = read_checkpoint(checkpoint, trust)
+    weights = _own_names(content['state_dict'], model)
+    wanted = model.state_dict()
+    missing = [name for name in wanted if name not in weights]
+    unexpected = [name for name in weights if name not in wanted]
+    reshaped = [
+        f'{name} {tuple(weights[name].shape)} instead of {tuple(value.shape)}'
+        for name, value in wanted.items()
+        if name in weights and weights[name].shape != value.shape
+    ]
+    if missing or unexpected or reshaped:
+        raise ValueError(
+            f'{checkpoint} belongs to another model: '
+            f'{_some("missing", missing)}{_some("unexpected", unexpected)}'
+            f'{_some("of another shape", reshaped)}{_cure(weights)}'
+        )
+    model.load_state_dict(weights)
+    return content['meta']
+
+
+def check_start(model: nn.Module, checkpoint: str | Path, trust: bool = False) -> None:
+    """Checks a checkpoint that mmcv's runner is about to start from.
+
+    The runner unpickles whatever the file holds, and starts from random weights where no name fits.
+
+    Args:
+        model: The model to be trained.
+        checkpoint: Local file; other schemes (``torchvision://``, ``https://``) are mmcv's own.
+        trust: As for :func:`read_checkpoint`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no checkpoint, has no tensor of the model's, or holds Python objects
+            and is not trusted.
+    """
+    if '://' in str(checkpoint):
+        return
+    weights = _own_names(read_checkpoint(checkpoint, trust)['state_dict'], model)
+    wanted = model.state_dict()
+    fits = (n in wanted and value.shape == wanted[n].shape for n, value in weights.items())
+    if not any(fits):
+        raise ValueError(f'{checkpoint} belongs to another model: no tensor fits; {_cure(weights)}')
+
+
+def _own_names(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
+    """Without the prefix of parallel training and without constants.
+
+    mmcv also writes buffers that are not persistent, such as the tables of the dimension coder.
+    """
+    constants = {name for name, _ in model.named_buffers()} - set(model.state_dict())
+    weights = {re.sub(r'^module\.', '', name): value for name, value in state.items()}
+    return {name: value for name, value in weights.items() if name not in constants}
+
+
+def _cure(weights: Mapping[str, Tensor]) -> str:
+    if OFFICIAL in weights:
+        return 'It is an official checkpoint; convert it by tools/convert_checkpoint.py.'
+    return 'Pass the config that it was trained with (its copy lies in the work_dir).'
+
+
+def _some(kind: str, names: list[str]) -> str:
+    if not names:
+        return ''
+    rest = ', ...' if len(names) > 3 else ''
+    return f'{len(names)} {kind} ({", ".join(names[:3])}{rest}); '

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .cameras import LIDAR_TRANSLATION
-from .lidar import count_points, scan, to_lidar
+from .lidar import INSET, count_points, scan, to_lidar
 from .render import Rendering, gather, render_cameras
 from .world import KEYFRAME_INTERVAL, World
 
@@ -59,7 +59,7 @@ def observe_frame(
     ego, time = world.ego_pose(frame), frame * KEYFRAME_INTERVAL
     soup = gather(world, frame)
     renderings = render_cameras(world, frame, soup, camera_rngs)
-    points = scan(soup, ego, lidar_rng)
+    points = scan(gather(world, frame, INSET), ego, lidar_rng)
     boxes, distances = np.zeros((len(world.actors), 7)), np.zeros(len(world.actors))
     for index, actor in enumerate(world.actors):
         xy = actor.position(time)

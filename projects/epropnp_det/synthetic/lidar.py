@@ -13,8 +13,13 @@ NUM_BEAMS = 32
 COLUMNS = 720
 ELEVATIONS = np.deg2rad(np.linspace(-30.67, 10.67, NUM_BEAMS))  # ring 0 is the lowest
 MAX_RANGE = 80.0  # metres
-# Models are hit a little inside their surface, so that points lie in the boxes, not on their faces.
-_INSET = 0.985
+# Every box stands on the ground and its model touches all six faces: returns from either would lie
+# on a face, where noise and rounding decide who is counted. So models are hit a little inside their
+# surface and the ground a little below it, both by more than the noise: a box holds the returns of
+# its object and none of the road, and a margin of up to 2 cm around it changes nothing.
+INSET = 0.02  # metres
+SINK = 0.03  # metres
+_NOISE = (0.01, 0.015)  # metres, standard deviation and bound
 
 
 @njit(cache=True, error_model='numpy')
@@ -82,26 +87,13 @@ def _nearest(directions, triangles, origin, distances, hits):
                     hits[b, c] = t
 
 
-def _shrink(soup: Soup) -> np.ndarray:
-    """Triangles with every actor shrunk about the centre of its box."""
-    triangles = soup.triangles.copy()
-    owners = soup.owners
-    edges = np.flatnonzero(np.diff(owners)) + 1
-    for part in np.split(np.arange(len(owners)), edges):
-        if owners[part[0]] >= 0:
-            points = triangles[part].reshape(-1, 3)
-            center = (points.min(0) + points.max(0)) / 2
-            triangles[part] = center + _INSET * (triangles[part] - center)
-    return triangles
-
-
 def scan(soup: Soup, ego: Pose, rng: np.random.Generator) -> np.ndarray:
     """One revolution.
 
     Args:
-        soup: all triangles of the keyframe in the local frame.
+        soup: all triangles of the keyframe in the local frame, models smaller by `INSET`.
         ego: pose of the own vehicle in the local frame.
-        rng: source of the range noise, 1 cm.
+        rng: source of the range noise, 1 cm, at most 1.5 cm.
 
     Returns:
         `(N, 5)` float32: x, y, z in the LiDAR frame in metres, intensity in 0..255, ring.
@@ -118,13 +110,14 @@ def scan(soup: Soup, ego: Pose, rng: np.random.Generator) -> np.ndarray:
         ),
         -1,
     )  # (B, C, 3)
+    height = origin[2] + SINK
     with np.errstate(divide='ignore'):
-        ground = np.where(directions[..., 2] < 0, -origin[2] / directions[..., 2], np.inf)
+        ground = np.where(directions[..., 2] < 0, -height / directions[..., 2], np.inf)
     distances = np.minimum(ground, MAX_RANGE)
     hits = np.full(distances.shape, -1, np.int32)
-    _nearest(np.ascontiguousarray(directions), _shrink(soup), origin, distances, hits)
+    _nearest(np.ascontiguousarray(directions), soup.triangles, origin, distances, hits)
     keep = (distances < MAX_RANGE) & (rng.random(distances.shape) > 0.02)
-    distances = distances + rng.normal(0, 0.01, distances.shape).clip(-0.03, 0.03)
+    distances = distances + rng.normal(0, _NOISE[0], distances.shape).clip(-_NOISE[1], _NOISE[1])
     points = (directions * distances[..., None])[keep]  # (N, 3), origin at the sensor, local axes
     c, s = np.cos(yaw), np.sin(yaw)
     points = points @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from .cameras import Camera
-from .catalog import VEHICLES
+from .catalog import VEHICLES, Shape
 from .meshes import FACADE, LAMP, Mesh, face_normals
 from .rasterizer import View, draw, rasterize
 from .shading import shade
@@ -52,6 +52,14 @@ class Rendering(NamedTuple):
     covered: np.ndarray
 
 
+def inset(shape: Shape, depth: float) -> Mesh:
+    """The mesh of a shape, scaled so that each of its six faces lies `depth` metres further in."""
+    middle = np.array([0, 0, shape.size[2] / 2], np.float32)
+    factor = (1 - 2 * depth / shape.size).astype(np.float32)
+    triangles = (shape.mesh.triangles - middle) * factor + middle
+    return shape.mesh._replace(triangles=triangles)
+
+
 def place(mesh: Mesh, xy: np.ndarray, yaw: float) -> np.ndarray:
     """Triangles `(T, 3, 3)` float32 of a mesh that stands at a point with a heading."""
     c, s = np.cos(yaw), np.sin(yaw)
@@ -59,12 +67,13 @@ def place(mesh: Mesh, xy: np.ndarray, yaw: float) -> np.ndarray:
     return mesh.triangles @ rotation + np.array([*xy, 0], np.float32)
 
 
-def gather(world: World, frame: int) -> Soup:
+def gather(world: World, frame: int, depth: float = 0.0) -> Soup:
     """Collect the triangles that lie within reach of the own vehicle.
 
     Args:
         world: the scene.
         frame: keyframe index.
+        depth: metres by which models lie inside their boxes.
 
     Returns:
         The triangles, those of one actor contiguous and in order of actors.
@@ -74,8 +83,8 @@ def gather(world: World, frame: int) -> Soup:
     for index, actor in enumerate(world.actors):
         xy = actor.position(time)
         if np.abs(xy - ego.xy).max() < REACH:
-            meshes.append(actor.shape.mesh)
-            triangles.append(place(actor.shape.mesh, xy, actor.yaw))
+            meshes.append(inset(actor.shape, depth) if depth else actor.shape.mesh)
+            triangles.append(place(meshes[-1], xy, actor.yaw))
             owners.append(np.full(len(triangles[-1]), index, np.int32))
     meshes.append(world.scenery)
     triangles.append(world.scenery.triangles)

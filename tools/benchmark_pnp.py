@@ -133,9 +133,10 @@ def sampling_plain(objects: Objects, samples: int) -> None:
 
 
 def seconds(function: Callable[[], None], repeats: int, device: str) -> float:
-    """Median wall time after one warm-up."""
+    """Median wall time after one warm-up; every run draws the same numbers in every process."""
     times = []
-    for _ in range(repeats + 1):
+    for seed in range(repeats + 1):
+        torch.manual_seed(seed)
         if device == 'cuda':
             torch.cuda.synchronize()
         start = time.perf_counter()
@@ -150,6 +151,7 @@ def _memory_worker(name: str, size: tuple[int, int, int], device: str, queue: ob
     """Runs in a fresh process: peak minus what was there before, in bytes."""
     function = {'ours': sampling_ours, 'plain': sampling_plain}[name]
     torch.set_num_threads(1)
+    torch.manual_seed(0)
     function(synthetic_objects(2, 16, device), 8)  # load libraries
     objects = synthetic_objects(size[0], size[1], device)
     if device == 'cuda':

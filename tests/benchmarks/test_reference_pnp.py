@@ -74,3 +74,31 @@ def test_inference_agrees(reference, objects):
     torch.manual_seed(0)
     found = reference.infer(x3d, x2d, w2d, plain)
     assert ((found - pose)[:, :3].norm(dim=1) < 0.5).all()
+
+
+def test_singular_objects_stop_nobody(reference, objects):
+    """Undamped steps of degenerate float32 objects are singular; the others are not harmed."""
+    x3d, x2d, w2d, camera, pose = (
+        tensor.float() if isinstance(tensor, torch.Tensor) else tensor for tensor in objects
+    )
+    x3d = x3d.clone()
+    x3d[::2] = 0.0  # every point at the origin: yaw is free
+    fields = (camera.cam2img, camera.lower, camera.upper)
+    plain = reference.Camera(*(field.float() for field in fields))
+    matrix = torch.diag_embed(torch.tensor([[1.0, 0.0], [2.0, 4.0]]))
+    solved = reference.solve(matrix, torch.ones(2, 2, 1))[..., 0]
+    assert solved.tolist() == [[0.0, 0.0], [0.5, 0.25]]
+    for seed in range(3):
+        torch.manual_seed(seed)
+        found = reference.infer(x3d, x2d, w2d, plain)
+        assert ((found - pose)[1::2, :3].norm(dim=1) < 0.5).all()
+
+
+def test_a_seed_repeats_everything(reference, objects):
+    x3d, x2d, w2d, camera, pose = objects
+    plain = reference.Camera(camera.cam2img, camera.lower, camera.upper)
+    runs = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        runs.append(reference.monte_carlo_forward(x3d, x2d, w2d, plain, pose, mc_samples=16)[0])
+    assert torch.equal(*runs)

@@ -19,6 +19,7 @@ ERROR_LABELS = {
     'vel_err': 'velocity [m/s]',
     'attr_err': 'attribute [1 - accuracy]',
 }
+LEAST_SPAN = 0.1  # of an axis of errors, so that rounding is not blown up to look like a trend
 COLORS = ('#1f77b4', '#ff7f0e', '#2ca02c', '#d62728', '#9467bd')
 
 
@@ -35,7 +36,7 @@ def save_precision_recall(
     """
     columns = min(5, len(classes))
     rows = -(-len(classes) // columns)
-    figure = _figure(3 * columns, 2.8 * rows)
+    figure = _figure(3 * columns, 3.1 * rows)
     for number, name in enumerate(classes, 1):
         axes = figure.add_subplot(rows, columns, number)
         distances = sorted(distance for kind, distance in curves.md if kind == name)
@@ -45,10 +46,9 @@ def save_precision_recall(
             axes.plot(data.recall, data.precision, color=color, label=label, linewidth=1.2)
         axes.set(xlim=(0, 1), ylim=(0, 1.02))
         axes.set_title(f'{name}, AP {metrics["mean_dist_aps"][name]:.3f}', fontsize=9)
-        axes.legend(
-            fontsize=6, loc='lower left', title='AP within', title_fontsize=6, framealpha=0.7
-        )
-        axes.set_xlabel('recall', fontsize=7)
+        axes.set_xlabel('recall; AP within', fontsize=7)
+        # below the panel, since the curves may run anywhere in it
+        axes.legend(fontsize=6, ncol=2, loc='upper center', bbox_to_anchor=(0.5, -0.16))
         axes.set_ylabel('precision', fontsize=7)
     return _save(figure, path)
 
@@ -76,7 +76,8 @@ def save_errors_by_distance(
         if key != 'count':
             means = [scores.mean(key) for scores in ranges]
             axes.plot(middles, means, 'k--', label='mean', linewidth=1.6)
-        axes.set(xlabel='distance [m]', xticks=ticks, ylim=(0, None))
+        top = max(axes.get_ylim()[1], LEAST_SPAN)
+        axes.set(xlabel='distance [m]', xticks=ticks, ylim=(0, 1.03 if key == 'ap' else top))
         axes.set_title(label, fontsize=10)
     handles, labels = axes.get_legend_handles_labels()
     figure.add_subplot(2, 4, 8).axis('off')

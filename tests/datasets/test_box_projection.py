@@ -1,14 +1,8 @@
 import numpy as np
 import pytest
 
-from epropnp_det.datasets.box_projection import (
-    CORNER_SIGNS,
-    EDGES,
-    image_bboxes,
-    points_of_boxes,
-    project,
-    truncations,
-)
+from epropnp_det.box_geometry import UNIT_CORNERS, points_of_boxes, project
+from epropnp_det.datasets.box_projection import image_bboxes, truncations
 from epropnp_det.datasets.rotations import quaternion_to_matrix
 
 CAM2IMG = np.array([[300.0, 0, 160], [0, 300, 90], [0, 0, 1]])
@@ -34,17 +28,11 @@ def dense_surface(steps=60):
     return np.concatenate(faces)
 
 
-def test_edges_are_the_twelve():
-    assert len(EDGES) == 12
-    length = np.abs(CORNER_SIGNS[EDGES[:, 0]] - CORNER_SIGNS[EDGES[:, 1]]).sum(axis=1)
-    np.testing.assert_array_equal(length, 1)
-
-
 @pytest.mark.parametrize('depth', [(6.0, 30.0), (-2.0, 4.0)])
 def test_boxes_enclose_what_the_image_shows(depth):
     """Against a cloud of surface points, also for boxes that reach behind the camera."""
     boxes = random_boxes(150, depth)
-    bboxes = image_bboxes(points_of_boxes(CORNER_SIGNS, *boxes), CAM2IMG, SIZE)
+    bboxes = image_bboxes(points_of_boxes(UNIT_CORNERS, *boxes), CAM2IMG, SIZE)
     cloud = points_of_boxes(dense_surface(), *boxes)
     shown = 0
     for points, bbox in zip(cloud, bboxes):
@@ -63,7 +51,7 @@ def test_boxes_enclose_what_the_image_shows(depth):
 def test_nothing_shown_is_nan():
     centers = np.array([[0.0, 0, -10], [500, 0, 10], [0, 0, 10]])
     boxes = (centers, np.ones((3, 3)), np.repeat(np.eye(3)[None], 3, axis=0))
-    bboxes = image_bboxes(points_of_boxes(CORNER_SIGNS, *boxes), CAM2IMG, SIZE)
+    bboxes = image_bboxes(points_of_boxes(UNIT_CORNERS, *boxes), CAM2IMG, SIZE)
     assert np.isnan(bboxes[:2]).all() and np.isfinite(bboxes[2]).all()
     assert image_bboxes(np.zeros((0, 8, 3)), CAM2IMG, SIZE).shape == (0, 4)
 

@@ -2,11 +2,10 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mmdet3d.core.bbox import CameraInstance3DBoxes
 
+from epropnp_det.box_geometry import box_corners, project, rotations
 from epropnp_det.visualization import geometry
 
 CAM2IMG = np.array([[1266.4, 0.0, 816.3], [0.0, 1266.4, 491.5], [0.0, 0.0, 1.0]])
@@ -24,32 +23,10 @@ def random_boxes(seed, count, low=(-15, -2, -3), high=(15, 2, 50)):
     )
 
 
-def test_corners_equal_those_of_mmdet3d():
-    boxes = random_boxes(0, 20)
-    stock = CameraInstance3DBoxes(
-        torch.tensor(boxes[:, [3, 4, 5, 0, 1, 2, 6]]), origin=(0.5, 0.5, 0.5)
-    ).corners.numpy()
-    for ours, theirs in zip(geometry.box_corners(boxes), stock):
-        distance = np.linalg.norm(ours[:, None] - theirs[None], axis=-1)
-        assert distance.min(axis=0).max() < 1e-4
-        assert sorted(distance.argmin(axis=0)) == list(range(8))
-
-
-def test_front_face_lies_ahead_and_its_first_corner_is_bottom_left():
-    forward = np.array([[4.0, 1.5, 2.0, 0.0, 0.0, 20.0, 0.0]])  # yaw 0 looks along camera +x
-    corners = geometry.box_corners(forward)[0]
-    assert (corners[geometry.FRONT_FACE, 0] == 2).all()
-    assert (corners[geometry.BOTTOM_FACE, 1] == 0.75).all()
-    np.testing.assert_allclose(corners[0], [2, 0.75, 21])  # left of +x is +z
-    away = forward.copy()
-    away[:, 6] = -np.pi / 2  # drives away from the camera
-    assert np.allclose(geometry.box_corners(away)[0][geometry.FRONT_FACE, 2], 22)
-
-
 def test_projection_of_cut_segment_ends_on_the_near_plane():
     segment = np.array([[0.0, 0.0, 5.0], [1.0, 0.0, -5.0]])
     points, visible = geometry.project_segments(segment, CAM2IMG, near=0.5)
-    expected = geometry.project(np.array([[0, 0, 5.0], [0.45, 0, 0.5]]), CAM2IMG)
+    expected = project(np.array([[0, 0, 5.0], [0.45, 0, 0.5]]), CAM2IMG)
     assert visible
     np.testing.assert_allclose(points, expected)
     swapped = geometry.project_segments(segment[::-1], CAM2IMG, near=0.5).points
@@ -73,13 +50,13 @@ def test_2d_boxes_bound_the_cut_solid_tightly(seed):
     signs = np.concatenate([surface, surface[:, [0, 2, 1]], surface[:, [2, 0, 1]]])
     bboxes, visible = geometry.project_boxes_2d(boxes, CAM2IMG, near=0.5)
     for box, bbox, shown in zip(boxes, bboxes, visible):
-        rotation = geometry.rotations(box[6:])[0]
+        rotation = rotations(box[6:])[0]
         points = signs * box[:3] / 2 @ rotation.T + box[3:6]
         points = points[points[:, 2] >= 0.5]
         if len(points) == 0:
             continue
         assert shown
-        pixels = geometry.project(points, CAM2IMG)
+        pixels = project(points, CAM2IMG)
         slack = 1e-6
         assert (pixels.min(axis=0) >= bbox[:2] - slack).all()
         assert (pixels.max(axis=0) <= bbox[2:] + slack).all()
@@ -89,9 +66,9 @@ def test_2d_box_of_cut_box_is_tight():
     box = np.array([[4.0, 1.5, 2.0, 0.0, 1.0, 0.0, -np.pi / 2]])  # the camera stands in it
     (bbox,), (visible,) = geometry.project_boxes_2d(box, CAM2IMG, near=1.0)
     assert visible
-    expected = geometry.project(np.array([[-1, 0.25, 1.0], [1, 1.75, 1.0]]), CAM2IMG)
+    expected = project(np.array([[-1, 0.25, 1.0], [1, 1.75, 1.0]]), CAM2IMG)
     # the upper border comes from the far face, the others from the near plane
-    expected[0, 1] = geometry.project(np.array([0, 0.25, 2.0]), CAM2IMG)[1]
+    expected[0, 1] = project(np.array([0, 0.25, 2.0]), CAM2IMG)[1]
     np.testing.assert_allclose(bbox, expected.ravel())
 
 
@@ -144,14 +121,14 @@ def test_clip_polygon():
 
 
 def test_zero_boxes():
-    assert geometry.box_corners(np.zeros((0, 7))).shape == (0, 8, 3)
+    assert box_corners(np.zeros((0, 7))).shape == (0, 8, 3)
     bboxes, visible = geometry.project_boxes_2d([], CAM2IMG, (1600, 900))
     assert bboxes.shape == (0, 4) and visible.shape == (0,)
 
 
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match=r'boxes must be \(n, 7\)'):
-        geometry.box_corners(np.zeros((2, 9)))
+        box_corners(np.zeros((2, 9)))
     with pytest.raises(ValueError, match='focal'):
         geometry.as_cam2img(np.zeros((3, 3)))
     with pytest.raises(ValueError, match='shape'):

@@ -5,35 +5,11 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
-# Corners nested x, y, z; two corners whose numbers differ in one bit share an edge.
-CORNER_SIGNS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
-EDGES = np.array([(i, i | bit) for bit in (1, 2, 4) for i in range(8) if not i & bit])
+from ..box_geometry import EDGES, cut_at_near_plane, points_of_boxes, project
+
 GRID_STEPS = 10
 _AXIS = (np.arange(GRID_STEPS) + 0.5) / GRID_STEPS - 0.5
 GRID = np.stack(np.meshgrid(_AXIS, _AXIS, _AXIS, indexing='ij'), axis=-1).reshape(-1, 3)
-
-
-def points_of_boxes(
-    unit_points: np.ndarray, centers: np.ndarray, extents: np.ndarray, rotations: np.ndarray
-) -> np.ndarray:
-    """Points of each box, given relative to a box that spans [-0.5, 0.5].
-
-    Args:
-        unit_points: (p, 3).
-        centers: (n, 3).
-        extents: Extent along the box's own axes, (n, 3).
-        rotations: Box -> frame of the centres, (n, 3, 3).
-
-    Returns:
-        (n, p, 3).
-    """
-    return (unit_points * extents[:, None]) @ rotations.transpose(0, 2, 1) + centers[:, None]
-
-
-def project(points: np.ndarray, cam2img: np.ndarray) -> np.ndarray:
-    """Pixels of camera-frame points in front of the camera, (..., 2)."""
-    homogeneous = points @ cam2img.T
-    return homogeneous[..., :2] / homogeneous[..., 2:]
 
 
 def image_bboxes(
@@ -43,10 +19,11 @@ def image_bboxes(
 
     The convex hull of the projected corners, cut at the image borders, as in mmdet3d's converter.
     Of a box that reaches behind the camera that converter takes the corners in front only; here the
-    box is first cut at the near plane.
+    box is first cut at the near plane. Like that converter this takes the pixels that ``cam2img``
+    maps to for edge based ones: the image spans [0, width] x [0, height].
 
     Args:
-        corners: Corners in the camera frame in the order of ``CORNER_SIGNS``, (n, 8, 3).
+        corners: Corners in the camera frame in the order of ``UNIT_CORNERS``, (n, 8, 3).
         cam2img: Intrinsics, (3, 3).
         size: Width and height of the image.
         near: Depth of the near plane in metres.
@@ -54,9 +31,9 @@ def image_bboxes(
     Returns:
         ``x1 y1 x2 y2``, (n, 4); NaN where the image shows nothing.
     """
-    points, valid = _cut_at_near_plane(corners, near)
-    safe = np.where(valid[..., None], points, [0.0, 0.0, 1.0])
-    pixels = project(safe, cam2img)  # (n, 20, 2)
+    ends, visible = cut_at_near_plane(corners[:, EDGES], near)  # (n, 12, 2, 3)
+    pixels = project(ends, cam2img).reshape(-1, 24, 2)
+    valid = np.repeat(visible, 2, axis=1)  # (n, 24)
     low = np.where(valid[..., None], pixels, np.inf).min(axis=1)
     high = np.where(valid[..., None], pixels, -np.inf).max(axis=1)
     bboxes = np.concatenate([low, high], axis=1)  # (n, 4)
@@ -69,18 +46,6 @@ def image_bboxes(
         bboxes[index] = shapely.bounds(shapely.intersection(hull, canvas))
     bboxes[(bboxes[:, 2:] <= bboxes[:, :2]).any(axis=1)] = np.nan
     return bboxes
-
-
-def _cut_at_near_plane(corners: np.ndarray, near: float) -> tuple[np.ndarray, np.ndarray]:
-    """Corners in front and edge points on the plane, (n, 20, 3), and which of them exist."""
-    start, end = corners[:, EDGES[:, 0]], corners[:, EDGES[:, 1]]  # (n, 12, 3)
-    start_depth, end_depth = start[..., 2] - near, end[..., 2] - near
-    crosses = (start_depth < 0) != (end_depth < 0)
-    span = np.where(crosses, start_depth - end_depth, 1.0)
-    share = np.where(crosses, start_depth / span, 0.0)
-    crossings = start + share[..., None] * (end - start)
-    points = np.concatenate([corners, crossings], axis=1)
-    return points, np.concatenate([corners[..., 2] >= near, crosses], axis=1)
 
 
 def truncations(

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from .box_projection import CORNER_SIGNS, image_bboxes, points_of_boxes
+from ..box_geometry import UNIT_CORNERS, points_of_boxes, rotations
+from .box_projection import image_bboxes
 
 OPTIONAL = ('bbox', 'area', 'center2d')
 
@@ -28,7 +29,7 @@ def complete_annotations(image: Mapping, annotations: Iterable[Mapping]) -> list
     cam2img = np.array(image['cam_intrinsic'], dtype=np.float64)[:3, :3]
     boxes = np.array([annotation['bbox_cam3d'] for annotation in short], dtype=np.float64)
     centers = boxes[:, :3]
-    corners = points_of_boxes(CORNER_SIGNS, centers, boxes[:, 3:6], yaw_matrices(boxes[:, 6]))
+    corners = points_of_boxes(UNIT_CORNERS, centers, boxes[:, 3:6], rotations(boxes[:, 6]))
     bboxes = image_bboxes(corners, cam2img, (image['width'], image['height']))
     homogeneous = centers @ cam2img.T
     pixels = homogeneous[:, :2] / np.maximum(homogeneous[:, 2:], 1e-3)
@@ -38,10 +39,3 @@ def complete_annotations(image: Mapping, annotations: Iterable[Mapping]) -> list
         annotation.setdefault('area', annotation['bbox'][2] * annotation['bbox'][3])
         annotation.setdefault('center2d', [*pixel.tolist(), float(depth)])
     return completed
-
-
-def yaw_matrices(yaw: np.ndarray) -> np.ndarray:
-    """Rotations about the camera's y axis, object -> camera frame, (n, 3, 3)."""
-    cos, sin, zero, one = np.cos(yaw), np.sin(yaw), np.zeros_like(yaw), np.ones_like(yaw)
-    rows = [[cos, zero, sin], [zero, one, zero], [-sin, zero, cos]]
-    return np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)

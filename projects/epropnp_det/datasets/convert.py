@@ -14,7 +14,8 @@ import numpy as np
 from nuscenes import NuScenes
 from nuscenes.eval.detection.utils import category_to_detection_name
 
-from .box_projection import CORNER_SIGNS, image_bboxes, points_of_boxes, project, truncations
+from ..box_geometry import UNIT_CORNERS, points_of_boxes, project
+from .box_projection import image_bboxes, truncations
 from .rotations import quaternion_to_matrix
 from .submission import ATTRIBUTES, CLASS_ATTRIBUTES
 
@@ -163,7 +164,7 @@ def image_annotations(objects: SampleObjects, image: dict) -> list[dict]:
     global2cam = camera.rotation.T @ ego.rotation.T
     rotations = global2cam @ objects.rotations  # (n, 3, 3)
     velocities = objects.velocities @ global2cam.T
-    corners = points_of_boxes(CORNER_SIGNS, centers, objects.extents, rotations)
+    corners = points_of_boxes(UNIT_CORNERS, centers, objects.extents, rotations)
     bboxes = image_bboxes(corners, intrinsics, size)
     yaws = np.arctan2(rotations[:, 0, 1], rotations[:, 0, 0])
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..box_geometry import BOTTOM_FACE, box_corners
 from . import geometry
 from .camera_view import has_heading
 from .canvas import Color, draw_polygon, draw_segments, draw_text, fill_polygon, text_plate
@@ -142,7 +143,7 @@ def _draw_objects(
     color: Color | None = None,
 ) -> None:
     """Footprints with a triangle at the front; those with the highest score come last, on top."""
-    corners = geometry.box_corners(objects.boxes)[:, geometry.BOTTOM_FACE]  # (n, 4, 3)
+    corners = box_corners(objects.boxes)[:, BOTTOM_FACE]  # (n, 4, 3)
     footprints = canvas.to_pixels(to_plane(corners, plane))  # (n, 4, 2)
     count = len(footprints)
     order = range(count) if objects.scores is None else np.argsort(objects.scores, kind='stable')

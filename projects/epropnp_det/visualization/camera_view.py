@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..box_geometry import BOTTOM_FACE, EDGES, FRONT_FACE, box_corners, project
 from . import geometry
 from .canvas import Color, as_canvas, draw_segments, draw_text, fill_polygon, text_plate
 from .palette import HEADINGLESS_CLASSES, class_color
@@ -88,20 +89,20 @@ def _draw_box(
     heading: bool,
     near: float,
 ) -> None:
-    corners = geometry.box_corners(box[None])[0]  # (8, 3)
+    corners = box_corners(box[None])[0]  # (8, 3)
     shown = geometry.visible_edges(box[None])[0]  # (12,)
     if heading:
-        front = geometry.clip_polygon(corners[geometry.FRONT_FACE], near)
+        front = geometry.clip_polygon(corners[FRONT_FACE], near)
         turned_to_camera = shown[:4].all()
         opacity = 0.45 if turned_to_camera else 0.2
-        fill_polygon(canvas, geometry.project(front, cam2img), color, opacity)
-    edges = geometry.project_segments(corners[geometry.EDGES], cam2img, near)
+        fill_polygon(canvas, project(front, cam2img), color, opacity)
+    edges = geometry.project_segments(corners[EDGES], cam2img, near)
     hidden, solid = edges.visible & ~shown, edges.visible & shown
     faint = [round(0.6 * channel) for channel in color]
     draw_segments(canvas, edges.points[hidden], faint, max(1, thickness // 2))
     draw_segments(canvas, edges.points[solid], color, thickness)
     if heading:
-        base = corners[geometry.BOTTOM_FACE]
+        base = corners[BOTTOM_FACE]
         line = np.stack([base.mean(axis=0), base[:2].mean(axis=0)])
         nose = geometry.project_segments(line[None], cam2img, near)
         draw_segments(canvas, nose.points[nose.visible], color, thickness)

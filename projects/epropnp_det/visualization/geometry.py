@@ -1,80 +1,25 @@
-"""Box corners, near-plane clipping and projection: the geometry under every picture, in numpy.
+"""Checks, clipping and projection under every picture; boxes themselves: ``box_geometry``.
 
-Camera frame x right, y down, z forward (metres); boxes ``[l, h, w, x, y, z, yaw]`` about the
-geometric centre; pixels are edge based, so the centre of the first pixel is 0.5 (method.md 0).
+Pixels are edge based, so the centre of the first pixel is 0.5 (method.md 0), and pictures take
+``cam2img`` to map to these, as stock mmdet3d does. A detector of v1 or v1b takes it to map to
+pixels that count from the centre of the first one: its boxes are drawn half a pixel to the upper
+left of where it saw them, which no picture shows.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
-# Signs of (x forward, y down, z left) of the eight corners: front face, then rear face, each as
-# bottom left, bottom right, top right, top left seen in driving direction.
-CORNER_SIGNS = np.array(
-    [
-        [1, 1, 1],
-        [1, 1, -1],
-        [1, -1, -1],
-        [1, -1, 1],
-        [-1, 1, 1],
-        [-1, 1, -1],
-        [-1, -1, -1],
-        [-1, -1, 1],
-    ],
-    dtype=np.float64,
+from ..box_geometry import (
+    EDGES,
+    UNIT_CORNERS,
+    Segments,
+    as_boxes,
+    box_corners,
+    cut_at_near_plane,
+    project,
+    rotations,
 )
-
-# Corner indices of the twelve edges: front ring, rear ring, the four that join them.
-EDGES = np.array(
-    [
-        [0, 1],
-        [1, 2],
-        [2, 3],
-        [3, 0],
-        [4, 5],
-        [5, 6],
-        [6, 7],
-        [7, 4],
-        [0, 4],
-        [1, 5],
-        [2, 6],
-        [3, 7],
-    ]
-)
-
-FRONT_FACE = np.array([0, 1, 2, 3])
-BOTTOM_FACE = np.array([0, 1, 5, 4])
-
-
-class Segments(NamedTuple):
-    """Projected line segments.
-
-    Attributes:
-        points: End points in pixels, (..., 2, 2).
-        visible: False where the whole segment lies behind the near plane, (...).
-    """
-
-    points: np.ndarray
-    visible: np.ndarray
-
-
-def as_boxes(boxes: np.ndarray) -> np.ndarray:
-    """Checks boxes and returns them as float64 (n, 7).
-
-    Args:
-        boxes: ``[l, h, w, x, y, z, yaw]``, (n, 7); an empty sequence is fine.
-
-    Raises:
-        ValueError: If the last axis has not seven entries.
-    """
-    array = np.asarray(boxes, dtype=np.float64)
-    if array.size == 0:
-        return np.zeros((0, 7))
-    if array.ndim != 2 or array.shape[1] != 7:
-        raise ValueError(f'boxes must be (n, 7) as [l, h, w, x, y, z, yaw], got {array.shape}')
-    return array
 
 
 def as_cam2img(cam2img: np.ndarray) -> np.ndarray:
@@ -92,35 +37,6 @@ def as_cam2img(cam2img: np.ndarray) -> np.ndarray:
     return array
 
 
-def rotations(yaw: np.ndarray) -> np.ndarray:
-    """Rotations about +y, object -> camera frame (method.md 0).
-
-    Args:
-        yaw: Angles in radians, (n,).
-
-    Returns:
-        ``[[c, 0, s], [0, 1, 0], [-s, 0, c]]``, (n, 3, 3).
-    """
-    cos, sin = np.cos(yaw), np.sin(yaw)
-    zero, one = np.zeros_like(cos), np.ones_like(cos)
-    rows = [cos, zero, sin, zero, one, zero, -sin, zero, cos]
-    return np.stack(rows, axis=-1).reshape(-1, 3, 3)
-
-
-def box_corners(boxes: np.ndarray) -> np.ndarray:
-    """Corners of boxes in the camera frame, ordered as ``CORNER_SIGNS``.
-
-    Args:
-        boxes: ``[l, h, w, x, y, z, yaw]``, (n, 7).
-
-    Returns:
-        Metres, (n, 8, 3).
-    """
-    boxes = as_boxes(boxes)
-    local = CORNER_SIGNS * boxes[:, None, :3] / 2  # (n, 8, 3)
-    return local @ rotations(boxes[:, 6]).transpose(0, 2, 1) + boxes[:, None, 3:6]
-
-
 def visible_edges(boxes: np.ndarray) -> np.ndarray:
     """Which of the ``EDGES`` a solid box shows to a camera at the origin.
 
@@ -134,31 +50,14 @@ def visible_edges(boxes: np.ndarray) -> np.ndarray:
     """
     boxes = as_boxes(boxes)
     eye = -np.einsum('nij,ni->nj', rotations(boxes[:, 6]), boxes[:, 3:6])  # (n, 3), object frame
-    signs = CORNER_SIGNS[EDGES]  # (12, 2, 3)
+    signs = 2 * UNIT_CORNERS[EDGES]  # (12, 2, 3)
     shared = np.where(signs[:, 0] == signs[:, 1], signs[:, 0], 0)  # (12, 3)
     outside = shared * eye[:, None] > np.abs(shared) * boxes[:, None, :3] / 2  # (n, 12, 3)
     return outside.any(axis=-1)
 
 
-def project(points: np.ndarray, cam2img: np.ndarray) -> np.ndarray:
-    """Pinhole projection of points in front of the camera.
-
-    Args:
-        points: Camera-frame points with z > 0, (..., 3).
-        cam2img: Intrinsics, (3, 3).
-
-    Returns:
-        Pixels, (..., 2).
-    """
-    homogeneous = points @ cam2img.T
-    return homogeneous[..., :2] / homogeneous[..., 2:]
-
-
 def project_segments(segments: np.ndarray, cam2img: np.ndarray, near: float = 0.1) -> Segments:
     """Cuts segments at the near plane, then projects them.
-
-    Each segment is cut by itself, so that no result depends on the order of corners or edges
-    (method.md W6).
 
     Args:
         segments: Camera-frame end points, (..., 2, 3).
@@ -168,15 +67,7 @@ def project_segments(segments: np.ndarray, cam2img: np.ndarray, near: float = 0.
     Returns:
         Projected segments; those wholly behind the plane hold zeros and are marked invisible.
     """
-    segments = np.asarray(segments, dtype=np.float64)
-    depth = segments[..., 2]  # (..., 2)
-    other = segments[..., ::-1, :]
-    span = other[..., 2] - depth
-    safe = np.where(span == 0, 1.0, span)
-    fraction = np.where(depth < near, (near - depth) / safe, 0.0)
-    cut = segments + np.clip(fraction, 0, 1)[..., None] * (other - segments)
-    visible = (depth >= near).any(axis=-1)
-    cut = np.where(visible[..., None, None], cut, np.array([0.0, 0.0, 1.0]))
+    cut, visible = cut_at_near_plane(segments, near)
     points = project(cut, as_cam2img(cam2img))
     return Segments(np.where(visible[..., None, None], points, 0.0), visible)
 

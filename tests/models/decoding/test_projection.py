@@ -5,14 +5,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from epropnp_det.models.decoding import box_corners, project_boxes
+from epropnp_det.models.box_geometry import box_corners
+from epropnp_det.models.decoding import project_boxes
 
 CAM2IMG = torch.tensor([[1260.0, 0, 800], [0, 1260, 450], [0, 0, 1]])
 SIZE = torch.tensor([[1600.0, 900.0]])
 
 
-def project_one(box):
-    return project_boxes(torch.tensor([box]), CAM2IMG[None], SIZE)[0]
+def project_one(box, **options):
+    return project_boxes(torch.tensor([box]), CAM2IMG[None], SIZE, **options)[0]
 
 
 def test_corners_follow_the_yaw_convention():
@@ -28,6 +29,16 @@ def test_box_before_the_camera_equals_extremes_of_projected_corners():
     pixels = pixels[:, :2] / pixels[:, 2:]
     expected = torch.cat((pixels.amin(0), pixels.amax(0)))
     torch.testing.assert_close(project_one(box), expected)
+
+
+def test_pixels_are_edge_based_whatever_the_intrinsics_count_from():
+    """v1 reads K as mapping the centre of the first pixel to 0: its boxes lie half a pixel on."""
+    box = [4.0, 1.5, 1.8, 2.0, 1.0, 20.0, 0.5]
+    torch.testing.assert_close(project_one(box, pixel_center=0.0), project_one(box) + 0.5)
+    around = [20.0, 20.0, 20.0, 0.0, 0.0, 12.0, 0.0]
+    for center in (0.0, 0.5):
+        assert project_one(around, pixel_center=center).tolist() == [0, 0, 1600, 900]
+    assert project_one([4.0, 1.5, 1.8, 0.0, 0.0, -20.0, 0.5], pixel_center=0.0).tolist() == [0] * 4
 
 
 def test_box_behind_the_camera_has_no_area():

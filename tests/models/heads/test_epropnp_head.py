@@ -9,6 +9,7 @@ from mmcv import Config
 from mmdet3d.core import CameraInstance3DBoxes
 from mmdet3d.models import build_model
 
+from epropnp_det.models.box_geometry import projected_bounds
 from epropnp_det.models.structures import GroundTruth, ImageGeometry
 
 LOSSES = {
@@ -227,6 +228,27 @@ def test_volume_centers_follow_the_pixel_convention(model):
     _, integers = head._visible(gt, geometry)
     expected = edges + torch.tensor([[0.5, 0.5], [-0.5, 0.5]])  # image 1 is mirrored
     torch.testing.assert_close(integers, expected, atol=0.02, rtol=0)
+
+
+@torch.no_grad()
+def test_2d_boxes_of_detections_follow_the_pixel_convention(config):
+    """Edge based in every version: around what the network saw, as mmdet counts pixels."""
+    for center in (0.0, 0.5):
+        cfg = copy.deepcopy(config)
+        cfg.bbox_head.camera.pixel_center = cfg.bbox_head.correspondence.pixel_center = center
+        torch.manual_seed(0)
+        model = build_model(cfg).eval()
+        model.init_weights()
+        model.bbox_head.detector.conv_cls.bias.fill_(-1.0)
+        model.bbox_head.test_cfg = dict(score_thr=0.05, max_per_img=20)
+        batch = make_batch(flips=(False,))
+        found = model.bbox_head.simple_test(model.extract_feat(batch['img']), batch['img_metas'])
+        assert len(found.boxes3d) > 0
+        num, size = len(found.boxes3d), torch.tensor([[float(WIDTH), HEIGHT]])
+        matrix = torch.tensor(CAM2IMG, dtype=torch.float32).expand(num, 3, 3)
+        in_camera_pixels, _ = projected_bounds(found.boxes3d, matrix, 0.1)
+        expected = (in_camera_pixels + 0.5 - center).clamp(min=0).minimum(size.repeat(1, 2))
+        torch.testing.assert_close(found.bboxes, expected)
 
 
 def test_conventions_that_disagree_are_refused(config):

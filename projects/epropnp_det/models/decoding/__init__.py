@@ -1,13 +1,12 @@
 """From poses and scores to detections."""
 
 from .decoder import Detections, decode_detections, posterior_score
-from .projection import box_corners, project_boxes
+from .projection import project_boxes
 from .suppression import bev_nms, projected_nms
 
 __all__ = [
     'Detections',
     'bev_nms',
-    'box_corners',
     'decode_detections',
     'posterior_score',
     'project_boxes',

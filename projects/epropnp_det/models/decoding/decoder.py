@@ -28,7 +28,7 @@ class Detections(NamedTuple):
         labels: Class indices, (n,).
         attributes: Attribute indices, legal for the class, (n,).
         velocities: Camera-frame velocity (x, z) in m/s, (n, 2).
-        bboxes: Projected boxes x1 y1 x2 y2 in original pixels, (n, 4).
+        bboxes: Projected boxes x1 y1 x2 y2 in original pixels, edge based, (n, 4).
         cls_scores: Classification scores, (n,).
         pose_cov: Covariance of ``[x, y, z, yaw]``, (n, 4, 4).
         img_inds: Index of the image in the batch, (n,).
@@ -79,6 +79,7 @@ def decode_detections(
     nms_iou_bev: float = 0.25,
     min_bbox_side: float = 4.0,
     mc_score_ratio: float = 0.0,
+    pixel_center: float = 0.5,
 ) -> Detections:
     """Turns solved candidates into detections.
 
@@ -93,6 +94,7 @@ def decode_detections(
         min_bbox_side: Projected boxes with a shorter side are dropped, in original pixels.
         mc_score_ratio: Share ``a`` of the posterior in the 3D score,
             ``predicted^(1 - a) * posterior_score^a``; needs Monte Carlo samples unless 0.
+        pixel_center: As for :func:`project_boxes`.
 
     Returns:
         Detections that survive, best first.
@@ -108,7 +110,10 @@ def decode_detections(
         )
     boxes3d = torch.cat((correspondences.dims, solution.pose), dim=1)
     bboxes = project_boxes(
-        boxes3d, geometry.cam2img[candidates.img_inds], geometry.img_size[candidates.img_inds]
+        boxes3d,
+        geometry.cam2img[candidates.img_inds],
+        geometry.img_size[candidates.img_inds],
+        pixel_center=pixel_center,
     )
     detections = Detections(
         boxes3d=boxes3d,

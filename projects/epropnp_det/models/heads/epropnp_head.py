@@ -248,6 +248,7 @@ class EProPnPHead(BaseMono3DDenseHead):
             nms_iou2d=cfg.get('nms_iou2d', 0.8),
             nms_iou_bev=cfg.get('nms_iou_bev', 0.25),
             mc_score_ratio=mc_score_ratio,
+            pixel_center=self.pixel_center,
         )
 
     def loss(self, **kwargs) -> dict[str, Tensor]:

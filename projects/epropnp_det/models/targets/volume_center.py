@@ -18,9 +18,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-_CORNER_SIGNS = [[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)]
-# corners are numbered by the bits of their signs; an edge joins two that differ in one bit
-_EDGES = [(a, a | bit) for bit in (1, 2, 4) for a in range(8) if not a & bit]
+from epropnp_det.pnp.pose import Pose4DoF
+
+from ..box_geometry import projected_bounds
+
 _TINY_DIRECTION = 1e-9
 
 
@@ -39,39 +40,10 @@ class VolumeCenters(NamedTuple):
     volume: Tensor
 
 
-def _rotation(yaw: Tensor) -> Tensor:
-    """Rotation about +y, object frame -> camera frame, (..., 3, 3)."""
-    cos, sin = torch.cos(yaw), torch.sin(yaw)
-    zero, one = torch.zeros_like(yaw), torch.ones_like(yaw)
-    rows = [cos, zero, sin, zero, one, zero, -sin, zero, cos]
-    return torch.stack(rows, dim=-1).unflatten(-1, (3, 3))
-
-
-def _windows(
-    boxes3d: Tensor, rotation: Tensor, cam2net: Tensor, net_size: Tensor, near: float
-) -> Tensor:
-    """Bounding boxes x1 y1 x2 y2 of the projections, clipped by near plane and canvas, (G, 4).
-
-    The part of a box in front of the near plane is convex, so its projection is bounded by its
-    vertices: the ends of the twelve edges after clipping them by the plane.
-    """
-    corners = boxes3d.new_tensor(_CORNER_SIGNS) * boxes3d[:, None, :3]  # (G, 8, 3)
-    corners = (rotation[:, None] * corners[:, :, None]).sum(-1) + boxes3d[:, None, 3:6]
-    ends = corners[:, torch.tensor(_EDGES, device=corners.device)]  # (G, 12, 2, 3)
-    depth = ends[..., 2]  # (G, 12, 2)
-    other = ends.flip(2)
-    run = other[..., 2] - depth
-    step = (near - depth) / torch.where(run == 0, torch.ones_like(run), run)
-    clipped = ends + step.clamp(0, 1)[..., None] * (other - ends)
-    ends = torch.where((depth < near)[..., None], clipped, ends).flatten(1, 2)  # (G, 24, 3)
-    in_front = (depth.amax(-1, keepdim=True) >= near).expand_as(depth).flatten(1)  # (G, 24)
-    pixels = (cam2net[:, None, :2] * ends[:, :, None]).sum(-1)
-    pixels = pixels / ends[..., 2:].clamp(min=near)  # (G, 24, 2)
-    infinity = torch.full_like(pixels, float('inf'))
-    low = torch.where(in_front[..., None], pixels, infinity).amin(1)  # (G, 2)
-    high = torch.where(in_front[..., None], pixels, -infinity).amax(1)
-    low = torch.minimum(low.clamp(min=0), net_size)
-    high = torch.minimum(high.clamp(min=0), net_size)
+def _windows(boxes3d: Tensor, cam2net: Tensor, net_size: Tensor, near: float) -> Tensor:
+    """Bounding boxes x1 y1 x2 y2 of the projections, clipped by near plane and canvas, (G, 4)."""
+    bounds, _ = projected_bounds(boxes3d, cam2net, near)
+    low, high = (torch.minimum(ends.clamp(min=0), net_size) for ends in bounds.split(2, dim=1))
     return torch.cat([low, torch.maximum(high, low)], dim=-1)
 
 
@@ -97,8 +69,7 @@ def box_thickness(
     Returns:
         Exit depth minus entry depth in metres, 0 where the ray misses, shape of ``x + y``.
     """
-    rotation = _rotation(boxes3d[:, 6])
-    to_object = rotation.transpose(1, 2)  # (G, 3, 3)
+    to_object = Pose4DoF.rotation(boxes3d[:, 3:]).transpose(1, 2)  # (G, 3, 3)
     pixel2direction = (to_object[:, :, :, None] * net2ray[:, None]).sum(2)  # (G, 3, 3)
     origin = -(to_object * boxes3d[:, None, 3:6]).sum(-1)  # (G, 3)
     half = boxes3d[:, :3] / 2
@@ -157,7 +128,7 @@ def volume_centers(
             )
     net_size = net_size.to(boxes3d)
     cam2net = (img2net[:, :, :, None] * cam2img[:, None]).sum(2).to(boxes3d)
-    windows = _windows(boxes3d, _rotation(boxes3d[:, 6]), cam2net, net_size, near)
+    windows = _windows(boxes3d, cam2net, net_size, near)
     lattice = _lattice(windows, samples)
     x, y = lattice[:, None, :, 0], lattice[:, :, None, 1]  # (G, 1, k), (G, k, 1)
     thickness = box_thickness(boxes3d, torch.linalg.inv(cam2net), x, y, near)  # (G, k, k)

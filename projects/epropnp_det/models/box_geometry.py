@@ -1,0 +1,64 @@
+"""3D boxes as corners, and the extent of their projection; torch, for targets and decoding.
+
+Boxes are ``[l, h, w, x, y, z, yaw]`` in the camera frame (method.md 0); ``cam2img`` may be that of
+the network image. The same in numpy, for data and pictures, is :mod:`epropnp_det.box_geometry`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from epropnp_det.pnp.pose import Pose4DoF
+
+__all__ = ['box_corners', 'projected_bounds']
+
+# Corners are numbered by the bits of their signs; an edge joins two that differ in one bit.
+_SIGNS = torch.tensor([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
+_EDGES = torch.tensor([(a, a | bit) for bit in (1, 2, 4) for a in range(8) if not a & bit])
+
+
+def box_corners(boxes3d: Tensor) -> Tensor:
+    """Corners of boxes.
+
+    Args:
+        boxes3d: ``[l, h, w, x, y, z, yaw]``, (n, 7), camera frame, metres and radians.
+
+    Returns:
+        Camera-frame corners (n, 8, 3); the signs of object x, y, z are nested, z fastest.
+    """
+    local = boxes3d[:, None, :3] * _SIGNS.to(boxes3d)  # (n, 8, 3)
+    return local @ Pose4DoF.rotation(boxes3d[:, 3:]).transpose(1, 2) + boxes3d[:, None, 3:6]
+
+
+def projected_bounds(boxes3d: Tensor, cam2img: Tensor, near: float) -> tuple[Tensor, Tensor]:
+    """2D boxes around the part of each 3D box in front of the near plane.
+
+    That part is convex, so its projection is spanned by its vertices: the corners in front and the
+    points where edges cross the plane. Their extremes, in any order, are exact (cures W6 of
+    method.md 10.1).
+
+    Args:
+        boxes3d: ``[l, h, w, x, y, z, yaw]``, (n, 7).
+        cam2img: Projection to the pixels wanted, last row [0, 0, 1], (n, 3, 3).
+        near: Depth of the near plane in metres.
+
+    Returns:
+        x1 y1 x2 y2, unbounded, (n, 4), inf and -inf where nothing lies in front; and whether
+        something does, bool (n,).
+    """
+    corners = box_corners(boxes3d)  # (n, 8, 3)
+    start, end = corners[:, _EDGES[:, 0]], corners[:, _EDGES[:, 1]]  # (n, 12, 3)
+    span = end[..., 2] - start[..., 2]
+    crosses = (start[..., 2] - near) * (end[..., 2] - near) < 0  # (n, 12)
+    fraction = (near - start[..., 2]) / torch.where(crosses, span, torch.ones_like(span))
+    crossings = start + fraction[..., None] * (end - start)
+    points = torch.cat((corners, crossings), dim=1)  # (n, 20, 3)
+    in_front = torch.cat((corners[..., 2] >= near, crosses), dim=1)  # (n, 20)
+    homogeneous = points @ cam2img.transpose(1, 2)
+    # Points on the plane may fall behind it by rounding.
+    pixels = homogeneous[..., :2] / homogeneous[..., 2:].clamp(min=0.5 * near)
+    infinity = torch.full_like(pixels, float('inf'))
+    low = torch.where(in_front[..., None], pixels, infinity).amin(dim=1)
+    high = torch.where(in_front[..., None], pixels, -infinity).amax(dim=1)
+    return torch.cat((low, high), dim=1), in_front.any(dim=1)

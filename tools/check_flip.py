@@ -1,8 +1,11 @@
 """Measure whether a trained detector sees the same in an image and in its mirror image.
 
-Two comparisons, by the matches of the same class within --max-distance in bird's-eye view:
-one view against the mirrored view (what the network has learned), and the flip test of the image
-against the flip test of the mirrored image (the same two views, so what remains is the solver's).
+Three comparisons, by the matches of the same class within --max-distance in bird's-eye view:
+* one view against the mirrored view: what the network has learned;
+* the network against its own mirror image (mirrored weights and feature maps) on the mirrored view:
+  what is left is an error of the flip conventions, whatever was learned;
+* the flip test of the image against that of the mirrored image: the same two views, so what is left
+  is the solver's.
 """
 
 from __future__ import annotations
@@ -16,14 +19,18 @@ import numpy as np
 from mmcv.parallel import collate
 from mmdet3d.datasets import build_dataset
 from terminaltables import AsciiTable
+from torch import nn
 
 from epropnp_det.apis import init_detector, report, to_objects
 from epropnp_det.apis.inference import forward
+from epropnp_det.models.views import mirrored_head
+from epropnp_det.visualization import Objects
 
-COMPARISONS = {
-    'one view, plain and mirrored': ((0,), (1,)),
-    'flip test, of the image and of its mirror image': ((0, 1), (1, 0)),
-}
+COMPARISONS = (
+    'one view, plain and mirrored',
+    'one view, and the mirrored network on the mirrored one',
+    'flip test, of the image and of its mirror image',
+)
 
 
 def parse_args() -> argparse.Namespace:
@@ -38,6 +45,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--max-distance', type=float, default=2.0, help='metres')
     parser.add_argument('--device', help='cpu, cuda, cuda:1')
     return parser.parse_args()
+
+
+def mirrored_network(model: nn.Module) -> nn.Module:
+    """A copy that does with mirrored images exactly what the model does with plain ones."""
+    twin = copy.deepcopy(model)
+    twin.bbox_head = mirrored_head(model.bbox_head)
+    twin.extract_feat = lambda img: [feat.flip(-1) for feat in model.extract_feat(img.flip(-1))]
+    return twin
 
 
 def compare(args: argparse.Namespace) -> list[list]:
@@ -56,17 +71,22 @@ def compare(args: argparse.Namespace) -> list[list]:
     dataset = build_dataset(test, {'test_mode': True})
     chosen = np.linspace(0, len(dataset) - 1, min(args.limit, len(dataset))).astype(int)
     pairs: dict[str, list] = {name: [] for name in COMPARISONS}
+    twin = mirrored_network(model)
     for index in mmcv.track_iter_progress(chosen.tolist()):
         batch = collate([dataset[index]], samples_per_gpu=1)
-        for name, orders in COMPARISONS.items():
-            found, other = (
-                to_objects(
-                    forward(model, {key: [v[i] for i in order] for key, v in batch.items()})[0],
-                    args.score_thr,
-                )
-                for order in orders
-            )
-            pairs[name].append((found, other, np.ones(len(other.boxes), dtype=bool)))
+
+        def detect(network: nn.Module, *views: int, batch: dict = batch) -> Objects:
+            data = {key: [values[view] for view in views] for key, values in batch.items()}
+            return to_objects(forward(network, data)[0], args.score_thr)
+
+        plain = detect(model, 0)
+        found = (
+            (plain, detect(model, 1)),
+            (plain, detect(twin, 1)),
+            (detect(model, 0, 1), detect(model, 1, 0)),
+        )
+        for name, (image, mirror) in zip(COMPARISONS, found):
+            pairs[name].append((image, mirror, np.ones(len(mirror.boxes), dtype=bool)))
     rows = []
     for name, images in pairs.items():
         r = report(images, list(model.CLASSES), args.score_thr, args.max_distance)

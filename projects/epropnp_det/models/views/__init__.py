@@ -2,5 +2,6 @@
 
 from .alignment import align_views, average_logits
 from .merging import merge_views
+from .mirrored_head import mirrored_head
 
-__all__ = ['align_views', 'average_logits', 'merge_views']
+__all__ = ['align_views', 'average_logits', 'merge_views', 'mirrored_head']

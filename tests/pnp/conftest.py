@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from epropnp_det.pnp import PerspectiveCamera
-from epropnp_det.pnp.problem import Problem
+from epropnp_det.pnp.problem import Problem, make_problem
 
 
 class Objects(NamedTuple):
@@ -27,16 +27,7 @@ class Objects(NamedTuple):
 def planar_problem(objects: Objects, delta: Tensor) -> Problem:
     x3d, x2d, w2d, camera, _ = objects
     lower, upper = (bound.expand(len(x3d), 2) for bound in camera.bounds())
-    return Problem(
-        torch.cat((x3d, torch.ones_like(x3d[..., :1])), -1).transpose(-1, -2),
-        x2d.transpose(-1, -2),
-        w2d.transpose(-1, -2),
-        delta,
-        camera.cam2img,
-        lower,
-        upper,
-        camera.z_min,
-    )
+    return make_problem(x3d, x2d, w2d, delta, camera.cam2img, lower, upper, camera.z_min)
 
 
 def yaw_quaternion(yaw: Tensor) -> Tensor:

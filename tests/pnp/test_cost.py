@@ -3,7 +3,8 @@ import torch
 
 from epropnp_det.pnp import AdaptiveHuberCost, Pose4DoF
 from epropnp_det.pnp.cost import huber
-from epropnp_det.pnp.problem import columns_cost, linearize, pose_cost
+from epropnp_det.pnp.linearization import columns_cost, linearize
+from epropnp_det.pnp.problem import pose_cost
 
 
 def test_anchors_of_setup_a(setup_a):

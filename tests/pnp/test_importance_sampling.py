@@ -16,7 +16,7 @@ from epropnp_det.pnp.importance_sampling import (
     effective_sample_size,
 )
 from epropnp_det.pnp.monte_carlo_cost import reference_cost, sample_cost
-from epropnp_det.pnp.problem import pose_cost
+from epropnp_det.pnp.problem import make_problem, pose_cost
 
 
 def seeded(seed=0):
@@ -61,7 +61,7 @@ def test_gradient_is_the_contrast_of_target_and_samples(random_objects):
         Pose4DoF, problem, objects.pose, covariance, 64, 4, seeded()
     )
     loss = (pose_cost(Pose4DoF, problem, objects.pose) + result.log_weights.logsumexp(1)).sum()
-    (gradient,) = torch.autograd.grad(loss, x2d)
+    (gradient,) = torch.autograd.grad(loss, x2d, retain_graph=True)
     share = result.log_weights.detach().softmax(1)
     contrast = pose_cost(Pose4DoF, problem, objects.pose)
     contrast = contrast - (share * reference_cost(Pose4DoF, problem, result.poses)).sum(1)
@@ -92,12 +92,8 @@ def test_loss_and_gradient_against_dense_integration():
     loss = result.cost_target + result.log_weights.logsumexp(0)
     gradient = torch.autograd.grad(loss.sum(), inputs)
 
-    from epropnp_det.pnp.problem import Problem
-
-    planar = [tensor.transpose(1, 2) for tensor in inputs]
-    planar[0] = torch.cat((planar[0], torch.ones_like(planar[0][:, :1])), 1)
     delta = AdaptiveHuberCost()(inputs[1], inputs[2])
-    problem = Problem(*planar, delta, camera.cam2img, None, None, camera.z_min)
+    problem = make_problem(*inputs, delta, camera.cam2img, None, None, camera.z_min)
     half_width = 7 * result.pose_cov[0].diagonal().sqrt()
     exact = pose_cost(Pose4DoF, problem, pose)
     exact = exact + integrate(problem, result.pose, half_width, 22)

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from epropnp_det.pnp import AdaptiveHuberCost, LMSolver, Pose4DoF, Pose6DoF
-from epropnp_det.pnp.problem import columns_cost, linearize
+from epropnp_det.pnp.linearization import columns_cost, linearize
 
 
 @pytest.fixture

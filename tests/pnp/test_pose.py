@@ -99,3 +99,24 @@ def test_length_names_the_parametrization():
     assert parametrization_of(torch.zeros(7)) is Pose6DoF
     with pytest.raises(ValueError, match='qw'):
         parametrization_of(torch.zeros(6))
+
+
+@pytest.mark.parametrize('pose_type', [Pose4DoF, Pose6DoF])
+def test_rotate_agrees_with_the_matrix_and_motions_with_differences(pose_type):
+    generator = torch.Generator().manual_seed(2)
+    like = torch.zeros(1, dtype=torch.float64)
+    rotation = pose_type.random_rotation((5,), like, generator)
+    pose = torch.cat((torch.zeros(5, 3, dtype=torch.float64), rotation), 1)
+    points = torch.randn(3, 7, 5, generator=generator, dtype=torch.float64)
+    rotated = pose_type.rotate(pose, points)
+    torch.testing.assert_close(
+        rotated.permute(2, 0, 1), pose_type.rotation(pose) @ points.permute(2, 0, 1)
+    )
+    for index, motion in enumerate(pose_type.rotation_motions(rotated)):
+        step = torch.zeros(5, pose_type.dof, dtype=torch.float64)
+        step[:, 3 + index] = 1e-6
+        there = pose_type.rotate(pose_type.retract(pose, step), points)
+        back = pose_type.rotate(pose_type.retract(pose, -step), points)
+        depth = torch.zeros_like(rotated[2]) if motion.depth is None else motion.depth
+        analytic = torch.cat((motion.lateral, depth[None]))
+        torch.testing.assert_close(analytic, (there - back) / 2e-6, rtol=0, atol=1e-8)

@@ -2,7 +2,9 @@ import pytest
 import torch
 
 from epropnp_det.pnp import AdaptiveHuberCost, PerspectiveCamera, Pose4DoF, Pose6DoF
-from epropnp_det.pnp.problem import columns_cost, linearize, pose_cost
+from epropnp_det.pnp.linearization import columns_cost, linearize
+from epropnp_det.pnp.monte_carlo_cost import sample_cost
+from epropnp_det.pnp.problem import make_problem, pose_cost
 
 
 def tilted(objects, pose_type):
@@ -109,3 +111,43 @@ def test_zero_weights_equal_the_kept_subset(random_objects):
         linearize(Pose4DoF, masked, objects.pose), linearize(Pose4DoF, subset, objects.pose)
     ):
         torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize('pose_type', [Pose4DoF, Pose6DoF])
+def test_skewed_neighbour_does_not_change_a_bit(random_objects, pose_type):
+    """Skew takes another path, which must round the same where there is none."""
+    objects = random_objects(3, dof=pose_type.dof, dtype=torch.float32)
+    delta = AdaptiveHuberCost()(objects.x2d, objects.w2d)
+    alone = objects.problem(delta)
+    objects.camera.cam2img[2, 0, 1] = 40.0
+    beside = objects.problem(delta)
+    assert alone.mix is None and beside.mix is not None
+    pose = tilted(objects, pose_type)
+    for one, other in zip(
+        linearize(pose_type, alone.columns(), pose), linearize(pose_type, beside.columns(), pose)
+    ):
+        assert torch.equal(one[..., :2], other[..., :2])
+        assert not torch.equal(one[..., 2], other[..., 2])
+    costs = [sample_cost(pose_type, problem, pose[:, None])[:, 0] for problem in (alone, beside)]
+    assert torch.equal(costs[0][:2], costs[1][:2])
+    torch.testing.assert_close(costs[1], pose_cost(pose_type, beside, pose), rtol=1e-4, atol=1e-4)
+
+
+def test_rotated_and_mirrored_image_axes(random_objects):
+    """A camera that lies on its side: image x runs along camera y, image y against x."""
+    objects = random_objects(4)
+    cam2img = objects.camera.cam2img.clone()
+    cam2img[:, :2, :2] = torch.tensor([[0.0, 1250.0], [-1260.0, 0.0]], dtype=torch.float64)
+    objects = with_camera(objects, cam2img)
+    objects = objects._replace(camera=PerspectiveCamera(cam2img))
+    x2d = objects.camera.project(objects.x3d, objects.pose)
+    lower = torch.full((4, 2), -1e9, dtype=torch.float64)
+    problem = make_problem(
+        objects.x3d, x2d, objects.w2d, torch.ones(4).double(), cam2img, lower, -lower, 0.1
+    )
+    assert (pose_cost(Pose4DoF, problem, objects.pose) < 1e-12).all()
+    system = linearize(Pose4DoF, problem.columns(), objects.pose)
+    numeric = numeric_jacobian(objects, Pose4DoF, objects.pose)
+    torch.testing.assert_close(
+        system.hessian.permute(2, 0, 1), numeric.mT @ numeric, rtol=1e-6, atol=1e-3
+    )

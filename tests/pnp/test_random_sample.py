@@ -33,17 +33,22 @@ def test_weightless_points_fill_up_and_all_zero_is_uniform():
     torch.testing.assert_close(share, torch.full((10,), 0.1), atol=0.03, rtol=0)
 
 
-def test_gathered_points_are_those_of_the_indices(random_objects):
+@pytest.mark.parametrize('skew', [0.0, 30.0])
+def test_gathered_points_are_those_of_the_indices(random_objects, skew):
     objects = random_objects(2, points=6)
+    objects.camera.cam2img[:, 0, 1] = skew
     problem = objects.problem(torch.tensor([1.0, 2.0], dtype=torch.float64))
     indices = torch.tensor([[[0, 2], [5, 4], [1, 1]], [[3, 3], [0, 1], [2, 5]]])
     picked = gather_columns(problem, indices)
     assert picked.x3d.shape == (3, 2, 6)
     assert torch.equal(picked.x3d[..., 1].T, objects.x3d[0, [5, 4]])
-    assert torch.equal(picked.w2d[..., 5].T, objects.w2d[1, [2, 5]])
+    assert torch.equal(picked.square_w2d[..., 5].T, problem.w2d[1, :, [2, 5]].T.square())
     assert picked.delta.tolist() == [1, 1, 1, 2, 2, 2]
-    assert torch.equal(picked.cam2img[..., 3], objects.camera.cam2img[1])
-    assert picked.upper[:, 0, 0].tolist() == [1800, 1100]
+    if skew:
+        assert torch.equal(picked.mix[..., 3], problem.mix[1])
+    else:
+        assert picked.mix is None and problem.mix is None
+    assert torch.equal(picked.upper[:, 0, 0], problem.upper[0])
 
 
 @pytest.mark.parametrize('dof', [4, 6])

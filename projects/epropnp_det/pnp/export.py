@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from .inputs import Inputs
 from .layer import EProPnP
 from .levenberg_marquardt import Solution
+from .linearization import columns_cost
 from .pose import Pose4DoF, normalize_quaternion
-from .problem import Columns, Problem, columns_cost
+from .problem import Columns, Problem
 from .random_sample import initial_position
 
 

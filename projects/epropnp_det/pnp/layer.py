@@ -17,8 +17,9 @@ from .cost import AdaptiveHuberCost
 from .importance_sampling import adaptive_importance_sampling, effective_sample_size
 from .inputs import Inputs, expand_objects, finite_objects, prepare
 from .levenberg_marquardt import LMSolver, Solution
+from .linearization import linearize
 from .pose import Parametrization, Pose4DoF, Pose6DoF
-from .problem import Problem, linearize, pose_cost
+from .problem import Problem, make_problem, pose_cost
 from .random_sample import InitialPose, RSLMSolver
 from .results import MonteCarloResult, PnPResult
 
@@ -223,11 +224,10 @@ class EProPnP(nn.Module):
         if self.normalize:
             offset = x3d.detach().mean(1)
             x3d = x3d - offset[:, None]
-        homogeneous = torch.cat((x3d, torch.ones_like(x3d[..., :1])), dim=-1)
-        problem = Problem(
-            homogeneous.transpose(1, 2).contiguous(),
-            inputs.x2d.transpose(1, 2).contiguous(),
-            inputs.w2d.transpose(1, 2).contiguous(),
+        problem = make_problem(
+            x3d,
+            inputs.x2d,
+            inputs.w2d,
             self.cost(inputs.x2d, inputs.w2d),
             inputs.cam2img,
             inputs.lower,

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from .linear_algebra import planar_solve_spd
+from .linearization import Linearization, columns_cost, linearize
 from .pose import Parametrization
-from .problem import Columns, Linearization, columns_cost, linearize
+from .problem import Columns
 
 
 class Solution(NamedTuple):

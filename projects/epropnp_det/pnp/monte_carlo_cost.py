@@ -13,30 +13,32 @@ from torch import Tensor
 
 from .cost import huber
 from .pose import Parametrization
-from .problem import SQUARE_FLOOR, Problem, clamp_pixels
+from .problem import SQUARE_FLOOR, Problem, clamp_points
 
-CHUNK_POINTS = {'cpu': 1 << 16, 'cuda': 1 << 25}
+CHUNK_POINTS = {'cpu': 1 << 17, 'cuda': 1 << 25}
 """Projected points that are held at once, by device type."""
 
 
 class _Chunk(NamedTuple):
     """Projections of some objects under all their poses; ``b`` objects."""
 
-    difference: Tensor  # pixels - x2d, (b, 2, S, N)
+    difference: Tensor  # image - x2d, (b, 2, S, N)
     square: Tensor  # squared norm of the weighted residual, (b, S, N)
     inverse_depth: Tensor  # (b, S, N)
     unbounded: Tensor  # (b, 2, S, N)
-    pixels: Tensor  # clamped, (b, 2, S, N)
-    behind: Tensor | None  # whether the depth is not above z_min, (b, S, N)
+    image: Tensor  # clamped, (b, 2, S, N)
+    behind: Tensor  # whether the depth is not above z_min, (b, S, N)
 
 
-def projections(pose_type: Parametrization, cam2img: Tensor, poses: Tensor) -> Tensor:
-    """``K [R | t]`` of every pose, image axis before pose axis: (B, S, dim) -> (B, 3 S, 4)."""
+def projections(pose_type: Parametrization, mix: Tensor | None, poses: Tensor) -> Tensor:
+    """``K [R | t]`` of every pose, normalised; image axis first: (B, S, dim) -> (B, 3 S, 4)."""
     entries = pose_type.rotation_entries(poses)
     x, y, z = poses[..., :3].unbind(-1)
     planar = torch.stack((*entries[:3], x, *entries[3:6], y, *entries[6:], z), dim=1)
     planar = planar.unflatten(1, (3, 4)).transpose(2, 3).flatten(2)  # (B, 3, 4 S)
-    return (cam2img @ planar).reshape(poses.size(0), 3 * poses.size(1), 4)
+    if mix is not None:
+        planar = torch.cat((mix @ planar[:, :2], planar[:, 2:]), dim=1)
+    return planar.reshape(poses.size(0), 3 * poses.size(1), 4)
 
 
 @torch.no_grad()
@@ -54,15 +56,12 @@ def sample_cost(
     Returns:
         (B, S).
     """
-    matrices = projections(pose_type, problem.cam2img, poses)
+    matrices = projections(pose_type, problem.mix, poses)
     costs = [poses.new_zeros(0, poses.size(1))]
     for start, stop in object_chunks(
         problem, matrices.size(1) // 3 * problem.x3d.size(2), chunk_points
     ):
-        part = problem.slice(start, stop)
-        distance = _project(part, matrices[start:stop]).square.sqrt_()
-        inner = torch.minimum(distance, part.delta[:, None, None])
-        costs.append(distance.sub_(inner, alpha=0.5).mul_(inner).sum(-1))
+        costs.append(_chunk_cost(problem.slice(start, stop), matrices[start:stop]))
     return torch.cat(costs)
 
 
@@ -98,7 +97,7 @@ def monte_carlo_cost(
     poses = poses.detach()
     if cost is None:
         cost = sample_cost(pose_type, constant, poses, chunk_points)
-    matrices = projections(pose_type, constant.cam2img, poses)
+    matrices = projections(pose_type, constant.mix, poses)
     return _MonteCarloCost.apply(
         problem.x3d,
         problem.x2d,
@@ -113,12 +112,13 @@ def monte_carlo_cost(
 
 def reference_cost(pose_type: Parametrization, problem: Problem, poses: Tensor) -> Tensor:
     """What `monte_carlo_cost` computes, by plain autograd and with all residuals in memory."""
-    matrices = pose_type.rotation(poses) @ problem.x3d[:, None, :3] + poses[..., :3, None]
-    points = problem.cam2img[:, None] @ matrices  # (B, S, 3, N)
-    depth = points[:, :, 2:].clamp(min=problem.z_min)
+    points = pose_type.rotation(poses) @ problem.x3d[:, None, :3] + poses[..., :3, None]
+    lateral, depth = points[:, :, :2], points[:, :, 2:].clamp(min=problem.z_min)
+    if problem.mix is not None:
+        lateral = problem.mix[:, None] @ lateral
     lower, upper = _bounds(problem)
-    pixels = clamp_pixels((points[:, :, :2] / depth).transpose(1, 2), lower, upper)
-    residual = (pixels - problem.x2d[:, :, None]) * problem.w2d[:, :, None]  # (B, 2, S, N)
+    image = clamp_points((lateral / depth).transpose(1, 2), lower, upper)
+    residual = (image - problem.x2d[:, :, None]) * problem.w2d[:, :, None]  # (B, 2, S, N)
     distance = residual.square().sum(1).clamp(min=SQUARE_FLOOR).sqrt()  # (B, S, N)
     return huber(distance, problem.delta[:, None, None]).sum(-1)
 
@@ -138,17 +138,17 @@ class _MonteCarloCost(torch.autograd.Function):
         cost: Tensor,
         options: tuple[int | None, float],
     ) -> Tensor:
-        ctx.bounds = (problem.lower, problem.upper, problem.z_min)
+        ctx.constants = (problem.mix, problem.lower, problem.upper, problem.z_min)
         ctx.options = options
-        ctx.save_for_backward(x3d, x2d, w2d, delta, problem.cam2img, matrices)
+        ctx.save_for_backward(x3d, x2d, w2d, delta, matrices)
         return cost.clone()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x3d, x2d, w2d, delta, cam2img, matrices = ctx.saved_tensors
+        x3d, x2d, w2d, delta, matrices = ctx.saved_tensors
         chunk_points, tolerance = ctx.options
-        problem = Problem(x3d, x2d, w2d, delta, cam2img, *ctx.bounds)
+        problem = Problem(x3d, x2d, w2d, delta, *ctx.constants)
         if tolerance > 0 and grad.device.type == 'cpu' and grad.numel() > 0:
             gradients = _pruned_gradient(problem, matrices, grad, chunk_points, tolerance)
         else:
@@ -218,24 +218,45 @@ def _bounds(problem: Problem) -> tuple[Tensor | None, Tensor | None]:
     return lower, upper
 
 
-def _project(problem: Problem, matrices: Tensor, with_mask: bool = False) -> _Chunk:
+def _camera_points(problem: Problem, matrices: Tensor) -> Tensor:
+    """Points under all poses, (b, 3, S, N)."""
     points = matrices @ problem.x3d  # (b, 3 S, N)
-    points = points.unflatten(1, (3, points.size(1) // 3))  # (b, 3, S, N)
-    behind = points[:, 2] <= problem.z_min if with_mask else None
+    return points.unflatten(1, (3, points.size(1) // 3))
+
+
+def _chunk_cost(problem: Problem, matrices: Tensor) -> Tensor:
+    """Robust cost, (b, S); works in place, because memory traffic is what it costs."""
+    points = _camera_points(problem, matrices)
+    inverse_depth = points[:, 2].clamp_(min=problem.z_min).reciprocal_()
+    residual = points[:, :2].mul_(inverse_depth[:, None])
+    lower, upper = _bounds(problem)
+    if lower is not None:
+        torch.maximum(residual, lower, out=residual)
+    if upper is not None:
+        torch.minimum(residual, upper, out=residual)
+    residual.sub_(problem.x2d[:, :, None]).mul_(problem.w2d[:, :, None])
+    square = residual[:, 0].mul_(residual[:, 0]).addcmul_(residual[:, 1], residual[:, 1])
+    distance = square.clamp_(min=SQUARE_FLOOR).sqrt_()
+    inner = torch.minimum(distance, problem.delta[:, None, None], out=inverse_depth)
+    return distance.sub_(inner, alpha=0.5).mul_(inner).sum(-1)
+
+
+def _project(problem: Problem, matrices: Tensor) -> _Chunk:
+    points = _camera_points(problem, matrices)
+    behind = points[:, 2] <= problem.z_min
     inverse_depth = points[:, 2].clamp_(min=problem.z_min).reciprocal_()
     unbounded = points[:, :2].mul_(inverse_depth[:, None])
-    pixels = clamp_pixels(unbounded, *_bounds(problem))
-    difference = pixels - problem.x2d[:, :, None]
+    image = clamp_points(unbounded, *_bounds(problem))
+    difference = image - problem.x2d[:, :, None]
     residual = difference * problem.w2d[:, :, None]
     square = (residual[:, 0] * residual[:, 0]).addcmul_(residual[:, 1], residual[:, 1])
     square.clamp_(min=SQUARE_FLOOR)
-    return _Chunk(difference, square, inverse_depth, unbounded, pixels, behind)
+    return _Chunk(difference, square, inverse_depth, unbounded, image, behind)
 
 
 def _chunk_gradient(problem: Problem, matrices: Tensor, grad: Tensor) -> tuple[Tensor, ...]:
     """Gradients of ``sum(grad * cost)`` by x3d, x2d, w2d and delta."""
-    chunk = _project(problem, matrices, with_mask=True)
-    assert chunk.behind is not None
+    chunk = _project(problem, matrices)
     delta, grad = problem.delta[:, None, None], grad[..., None]
     distance = chunk.square.sqrt_()
     grad_delta = ((distance - delta).clamp_(min=0) * grad).sum((1, 2))
@@ -244,10 +265,10 @@ def _chunk_gradient(problem: Problem, matrices: Tensor, grad: Tensor) -> tuple[T
     square_w2d = problem.w2d.square()
     grad_x2d = -pull.sum(2) * square_w2d
     pull.mul_(square_w2d[:, :, None])
-    pull.masked_fill_(chunk.pixels != chunk.unbounded, 0)  # clamped: no gradient
+    pull.masked_fill_(chunk.image != chunk.unbounded, 0)  # clamped: no gradient
     by_point = pull.new_empty(pull.size(0), 3, *pull.shape[2:])  # (b, 3, S, N)
     torch.mul(pull, chunk.inverse_depth[:, None], out=by_point[:, :2])
-    by_z = torch.mul(by_point[:, 0], chunk.pixels[:, 0], out=by_point[:, 2])
-    by_z.addcmul_(by_point[:, 1], chunk.pixels[:, 1]).neg_().masked_fill_(chunk.behind, 0)
+    by_z = torch.mul(by_point[:, 0], chunk.image[:, 0], out=by_point[:, 2])
+    by_z.addcmul_(by_point[:, 1], chunk.image[:, 1]).neg_().masked_fill_(chunk.behind, 0)
     grad_x3d = matrices.transpose(1, 2) @ by_point.flatten(1, 2)  # (b, 4, N)
     return grad_x3d, grad_x2d, grad_w2d, grad_delta

@@ -8,9 +8,22 @@ coordinates to camera coordinates: ``p = R(pose) x + t(pose)``.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+
+class Motion(NamedTuple):
+    """Velocities of camera-frame points, object axis last.
+
+    Attributes:
+        lateral: Along camera x and y, (2, N, B).
+        depth: Along camera z, (N, B); None for none.
+    """
+
+    lateral: Tensor
+    depth: Tensor | None
 
 
 class PoseParametrization:
@@ -30,15 +43,13 @@ class PoseParametrization:
         raise NotImplementedError
 
     @staticmethod
-    def rotation_derivatives(rotation: Tensor) -> tuple[Tensor, ...]:
-        """Derivatives of the rotation by its tangent coordinates, object axis last.
+    def rotate(pose: Tensor, points: Tensor) -> Tensor:
+        """Rotates points with the object axis last, (B, dim), (3, N, B) -> (3, N, B)."""
+        raise NotImplementedError
 
-        Args:
-            rotation: (3, 3, B).
-
-        Returns:
-            ``dof - 3`` matrices ``dR``, (3, 3, B): ``dR x`` is the derivative of ``R x``.
-        """
+    @staticmethod
+    def rotation_motions(rotated: Tensor) -> tuple[Motion, ...]:
+        """How rotated points (3, N, B) move along the ``dof - 3`` tangent coordinates."""
         raise NotImplementedError
 
     @classmethod
@@ -73,11 +84,11 @@ class PoseParametrization:
     @classmethod
     def offset_jacobian(cls, pose: Tensor, offset: Tensor) -> Tensor:
         """Derivative of ``R offset`` by the rotation, (B, dim), (B, 3) -> (B, 3, dof - 3)."""
-        rotation = cls.rotation(pose).permute(1, 2, 0)
-        columns = [
-            (derivative * offset.t()).sum(1).t()
-            for derivative in cls.rotation_derivatives(rotation)
-        ]
+        rotated = cls.rotate(pose, offset.t()[:, None])  # (3, 1, B)
+        columns = []
+        for motion in cls.rotation_motions(rotated):
+            depth = torch.zeros_like(rotated[2]) if motion.depth is None else motion.depth
+            columns.append(torch.cat((motion.lateral, depth[None]))[:, 0].t())
         return torch.stack(columns, dim=-1)
 
 
@@ -96,9 +107,19 @@ class Pose4DoF(PoseParametrization):
         return (cos, zero, sin, zero, one, zero, -sin, zero, cos)
 
     @staticmethod
-    def rotation_derivatives(rotation: Tensor) -> tuple[Tensor, ...]:
-        """By yaw: ``R x`` moves along ``((R x)_z, 0, -(R x)_x)``."""
-        return (torch.stack((rotation[2], torch.zeros_like(rotation[1]), -rotation[0])),)
+    def rotate(pose: Tensor, points: Tensor) -> Tensor:
+        """``(c x + s z, y, c z - s x)``, (B, 4), (3, N, B) -> (3, N, B)."""
+        x, y, z = points.unbind(0)
+        cos, sin = torch.cos(pose[:, 3]), torch.sin(pose[:, 3])
+        return torch.stack(
+            (torch.addcmul(cos * x, sin, z), y, torch.addcmul(cos * z, sin, x, value=-1))
+        )
+
+    @staticmethod
+    def rotation_motions(rotated: Tensor) -> tuple[Motion, ...]:
+        """By yaw: along ``(z, 0, -x)``."""
+        x, y, z = rotated.unbind(0)
+        return (Motion(torch.stack((z, torch.zeros_like(y))), -x),)
 
     @staticmethod
     def retract(pose: Tensor, step: Tensor) -> Tensor:
@@ -150,15 +171,23 @@ class Pose6DoF(PoseParametrization):
             1 - 2 * (i * i + j * j),
         )
 
+    @classmethod
+    def rotate(cls, pose: Tensor, points: Tensor) -> Tensor:
+        """``R x``, (B, 7), (3, N, B) -> (3, N, B)."""
+        entries = cls.rotation_entries(pose)
+        x, y, z = points.unbind(0)
+        rows = (entries[:3], entries[3:6], entries[6:])
+        return torch.stack([torch.addcmul(a * x, b, y).addcmul(c, z) for a, b, c in rows])
+
     @staticmethod
-    def rotation_derivatives(rotation: Tensor) -> tuple[Tensor, ...]:
-        """By the tangent vector ``d``: ``R x`` moves along ``2 (R x) x d``."""
-        x, y, z = (2 * rotation).unbind(0)
+    def rotation_motions(rotated: Tensor) -> tuple[Motion, ...]:
+        """By the tangent vector ``d``: along ``2 (R x) x d``."""
+        x, y, z = (2 * rotated).unbind(0)
         zero = torch.zeros_like(x)
         return (
-            torch.stack((zero, z, -y)),
-            torch.stack((-z, zero, x)),
-            torch.stack((y, -x, zero)),
+            Motion(torch.stack((zero, z)), -y),
+            Motion(torch.stack((-z, zero)), x),
+            Motion(torch.stack((y, -x)), None),
         )
 
     @staticmethod

@@ -160,9 +160,9 @@ def gather_columns(problem: Problem, indices: Tensor) -> Columns:
     return Columns(
         pick(problem.x3d[:, :3]),
         pick(problem.x2d),
-        pick(problem.w2d),
+        pick(problem.w2d.square()),
         repeat(problem.delta),
-        repeat(problem.cam2img),
+        None if problem.mix is None else repeat(problem.mix),
         None if problem.lower is None else repeat(problem.lower)[:, None],
         None if problem.upper is None else repeat(problem.upper)[:, None],
         problem.z_min,
@@ -191,8 +191,7 @@ def initial_position(
         variance = ((points - mean).square() * share).sum(-1) / effective
         return mean[..., 0], variance
 
-    rays = _normalized_image(problem)
-    ray_mean, ray_variance = moments(rays)
+    ray_mean, ray_variance = moments(_rays(problem))
     _, variance = moments(problem.x3d[:, :3])
     depth = math.sqrt(2 / 3) * variance.sum(-1).sqrt() / ray_variance.sum(-1).sqrt().clamp(min=eps)
     if pose_type is Pose4DoF:
@@ -203,10 +202,10 @@ def initial_position(
     return direction * depth[:, None]
 
 
-def _normalized_image(problem: Problem) -> Tensor:
-    """Pixels on the image plane at depth one, ``K^-1 [u; 1]``, (B, 2, N)."""
-    cam2img = problem.cam2img[..., None]  # (B, 3, 3, 1)
-    a, b, c, d = cam2img[:, 0, 0], cam2img[:, 0, 1], cam2img[:, 1, 0], cam2img[:, 1, 1]
-    u = problem.x2d[:, 0] - cam2img[:, 0, 2]
-    v = problem.x2d[:, 1] - cam2img[:, 1, 2]
+def _rays(problem: Problem) -> Tensor:
+    """Camera coordinates x and y of the image points at depth one, (B, 2, N)."""
+    if problem.mix is None:
+        return problem.x2d
+    a, b, c, d = problem.mix.flatten(1)[..., None].unbind(1)  # (B, 1)
+    u, v = problem.x2d.unbind(1)
     return torch.stack((d * u - b * v, a * v - c * u), dim=1) / (a * d - b * c)[:, None]

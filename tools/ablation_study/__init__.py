@@ -1,0 +1,1 @@
+"""Parts of tools/ablation.py: crops of objects, a surrogate loss, measurements, the report."""

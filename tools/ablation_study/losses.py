@@ -1,0 +1,56 @@
+"""The surrogate loss of methods that do not differentiate PnP, for comparison."""
+
+from __future__ import annotations
+
+from typing import Callable
+
+import torch
+from mmdet3d.models.builder import LOSSES
+from torch import Tensor, nn
+
+from epropnp_det.models.auxiliary import encode_reprojection_error
+from epropnp_det.models.losses import ObjectLosses
+from epropnp_det.models.structures import Correspondences, GroundTruth, ObjectSamples
+from epropnp_det.pnp import PerspectiveCamera
+
+
+@LOSSES.register_module()
+class SurrogateLosses(ObjectLosses):
+    """Adds the reprojection error at the true pose; give no pose loss beside it.
+
+    Every point is told where on the object its ray ends. Nothing says which points matter for the
+    pose: weights get no gradient. Nor do 2D points, which would be drawn to the centre, where the
+    error is smallest.
+
+    Args:
+        reprojection_weight: Factor of the added loss.
+        **kwargs: As for :class:`ObjectLosses`.
+    """
+
+    def __init__(self, reprojection_weight: float = 1.0, **kwargs: dict | None) -> None:
+        super().__init__(**kwargs)
+        self.reprojection_weight = reprojection_weight
+
+    def forward(
+        self,
+        pnp: nn.Module,
+        camera: PerspectiveCamera,
+        correspondences: Correspondences,
+        samples: ObjectSamples,
+        gt: GroundTruth,
+        encode_dims: Callable[[Tensor, Tensor], Tensor],
+        num_requested: int,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """As for :class:`ObjectLosses`, and ``loss_reprojection``."""
+        losses = super().forward(
+            pnp, camera, correspondences, samples, gt, encode_dims, num_requested, generator
+        )
+        boxes = gt.boxes3d[samples.gt_inds]
+        x3d = correspondences.noc * correspondences.dims.detach()[:, None]
+        offset = camera.project(x3d, boxes[:, 3:]) - correspondences.x2d.detach()
+        error = encode_reprojection_error(offset, boxes, camera.cam2img).abs()  # (n, N, 2)
+        huber = torch.where(error < 1, 0.5 * error.square(), error - 0.5).sum(-1).mean(-1)
+        total = (samples.weights * huber).sum() / num_requested
+        losses['loss_reprojection'] = self.reprojection_weight * total
+        return losses

@@ -1,0 +1,205 @@
+"""The table and the pictures of an ablation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Callable, NamedTuple
+
+import cv2
+import mmcv
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from epropnp_det.visualization import draw_boxes_3d
+
+from .measure import Measured, Shown
+
+REPLICATES = 400
+GREEN, RED = (60, 220, 60), (60, 60, 255)
+
+
+class Run(NamedTuple):
+    """One training.
+
+    Attributes:
+        title: Of the variant.
+        seed: Of weights, order of the data, and Monte Carlo draws.
+        steps: When it was measured.
+        curve: What was measured then.
+    """
+
+    title: str
+    seed: int
+    steps: list[int]
+    curve: list[Measured]
+
+
+class Column(NamedTuple):
+    """One quantity of the table.
+
+    Attributes:
+        head: Its name and unit.
+        value: Of the objects of one run.
+        text: How to print it.
+        higher: Whether more is better; None if neither.
+    """
+
+    head: str
+    value: Callable[[Measured], float]
+    text: str
+    higher: bool | None = False
+
+
+def _median(field: str) -> Callable[[Measured], float]:
+    return lambda measured: float(np.nanmedian(getattr(measured, field)))
+
+
+COLUMNS = (
+    Column('yaw error, median, degrees', _median('yaw'), '{:.1f}'),
+    Column('yaw within 15 degrees, %', lambda m: 100 * float((m.yaw < 15).mean()), '{:.0f}', True),
+    Column('front taken for back, %', lambda m: 100 * float((m.yaw > 165).mean()), '{:.0f}'),
+    Column('position error, median, %', lambda m: 100 * _median('position')(m), '{:.1f}'),
+    Column(
+        'position within 10 %, %', lambda m: 100 * float((m.position < 0.1).mean()), '{:.0f}', True
+    ),
+    Column('reprojection at the true pose, px', _median('reprojection'), '{:.2f}'),
+    Column('coordinates against LiDAR, m', _median('coordinates'), '{:.2f}'),
+    Column('-log density of the true pose', _median('nll'), '{:.1f}'),
+    Column('effective samples, %', lambda m: 100 * _median('ess')(m), '{:.0f}', None),
+)
+
+
+class Estimate(NamedTuple):
+    """A value of the table with its 95 % interval.
+
+    Attributes:
+        value: Mean over the seeds.
+        low: Lower end.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def estimate(runs: Sequence[Measured], value: Callable[[Measured], float]) -> Estimate:
+    """Mean over seeds; the interval redraws seeds and objects (bootstrap), objects alike for all.
+
+    Args:
+        runs: The same objects, measured after trainings of different seeds.
+        value: What to estimate.
+    """
+    rng = np.random.default_rng(0)
+    means = []
+    for _ in range(REPLICATES):
+        chosen = rng.integers(len(runs), size=len(runs))
+        objects = rng.integers(len(runs[0].yaw), size=len(runs[0].yaw))
+        drawn = [Measured(*(field[objects] for field in runs[i])) for i in chosen]
+        means.append(np.mean([value(measured) for measured in drawn]))
+    low, high = np.nanpercentile(means, [2.5, 97.5])
+    return Estimate(float(np.mean([value(m) for m in runs])), float(low), float(high))
+
+
+def is_as_good(one: Estimate, best: Estimate, higher: bool) -> bool:
+    """Whether the intervals of a value and of the best value overlap."""
+    return one.high >= best.low if higher else one.low <= best.high
+
+
+def markdown_table(runs: Sequence[Run]) -> str:
+    """One row per variant; bold: the best of a column, and all whose intervals meet its own."""
+    titles = list(dict.fromkeys(run.title for run in runs))
+    lines = [
+        '| losses | seeds | ' + ' | '.join(column.head for column in COLUMNS) + ' |',
+        '|---|---|' + '---|' * len(COLUMNS),
+    ]
+    cells = []
+    for column in COLUMNS:
+        by_title = [
+            estimate([r.curve[-1] for r in runs if r.title == title], column.value)
+            for title in titles
+        ]
+        pick = max if column.higher else min
+        best = pick(by_title, key=lambda e: e.value)
+        cells.append([_cell(column, e, best) for e in by_title])
+    for title, *row in zip(titles, *cells):
+        seeds = sum(run.title == title for run in runs)
+        lines.append(f'| {title} | {seeds} | ' + ' | '.join(row) + ' |')
+    return '\n'.join(lines) + '\n'
+
+
+def _cell(column: Column, one: Estimate, best: Estimate) -> str:
+    value, low, high = (column.text.format(number) for number in one)
+    bold = column.higher is not None and is_as_good(one, best, column.higher)
+    return f'**{value}** ({low} - {high})' if bold else f'{value} ({low} - {high})'
+
+
+def draw_curves(runs: Sequence[Run], path: Path) -> None:
+    """Quality on held-out objects against training steps, a colour per variant, a line per seed."""
+    titles = list(dict.fromkeys(run.title for run in runs))
+    figure = _figure(11, 9)
+    panels = figure.subplots(2, 2)
+    for panel, column in zip(panels.flat, (COLUMNS[1], COLUMNS[4], COLUMNS[5], COLUMNS[6])):
+        for run in runs:
+            index = titles.index(run.title)
+            first = run is next(r for r in runs if r.title == run.title)
+            values = [column.value(measured) for measured in run.curve]
+            panel.plot(
+                run.steps,
+                values,
+                color=f'C{index}',
+                marker='o',
+                label=run.title if first else None,
+            )
+        panel.set_title(column.head)
+        panel.set_xlabel('training steps')
+        panel.set_ylim(bottom=0)
+        panel.grid(alpha=0.3)
+    figure.legend(*panels.flat[0].get_legend_handles_labels(), loc='outside lower center', ncol=2)
+    figure.savefig(path, dpi=110)
+
+
+def draw_objects(shown: Sequence[tuple[str, Shown]], path: Path, count: int = 8) -> None:
+    """The same held-out objects as each variant sees them.
+
+    Boxes: truth green, solution red. Points: where the network looks, their colour the box-relative
+    coordinates (length, height, width as red, green, blue), their size the weight.
+
+    Args:
+        shown: Title and predictions of each variant, for the same objects.
+        path: Picture to write.
+        count: Objects, spread over the set.
+    """
+    chosen = np.linspace(0, len(shown[0][1].files) - 1, count).astype(int)
+    figure = _figure(1.75 * count, 1.95 * len(shown))
+    panels = figure.subplots(len(shown), count, squeeze=False)
+    for row, (title, objects) in zip(panels, shown):
+        for panel, i in zip(row, chosen):
+            panel.imshow(_draw_object(objects, i)[..., ::-1])
+            panel.axis('off')
+        row[0].set_title(title, loc='left', fontsize=9)
+    figure.savefig(path, dpi=110)
+
+
+def _figure(width: float, height: float) -> Figure:
+    figure = Figure(figsize=(width, height), layout='constrained')
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _draw_object(objects: Shown, i: int, scale: int = 4) -> np.ndarray:
+    image = mmcv.imread(str(objects.files[i]))
+    image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
+    cam2img = np.diag([scale, scale, 1.0]) @ objects.cam2img[i]
+    for boxes, color in ((objects.truth, GREEN), (objects.found, RED)):
+        image = draw_boxes_3d(
+            image, boxes[i : i + 1], [0], cam2img=cam2img, color=color, show_labels=False
+        )
+    share = objects.weights[i] / objects.weights[i].max()
+    for (x, y), noc, weight in zip(objects.x2d[i] * scale, objects.noc[i], share):
+        color = ((noc[::-1] + 0.5).clip(0, 1) * 255).tolist()
+        radius = int(round(1 + 4 * np.sqrt(weight)))
+        cv2.circle(image, (int(x), int(y)), radius, color, -1, cv2.LINE_AA)
+    return image

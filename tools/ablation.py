@@ -203,7 +203,8 @@ def main() -> None:
     """Train and measure what is missing, then report."""
     args = parse_args()
     torch.set_num_threads(1)
-    chosen = [variant for variant in VARIANTS if variant.name in args.variants]
+    named = {variant.name: variant for variant in VARIANTS}
+    chosen = [named[name] for name in args.variants]
     pairs = [(variant, seed) for seed in args.seeds for variant in chosen]
     done: list[tuple[Variant, int, Path]] = []
     try:

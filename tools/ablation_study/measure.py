@@ -130,7 +130,7 @@ def measure(config: Path | Config, checkpoint: Path, seed: int = 0) -> tuple[Mea
     model = init_detector(config, str(checkpoint), 'cpu')
     head = model.bbox_head
     head.losses, head.auxiliary = Recorder(), None
-    head.samples_per_img = 2 * POINTS_PER_IMAGE
+    head.samples_per_img = 2 * POINTS_PER_IMAGE  # half of the draw is uniform, without replacement
     dataset = build_dataset(copy.deepcopy(model.cfg.data.val))
     generator = torch.Generator().manual_seed(seed)
     torch.manual_seed(seed)

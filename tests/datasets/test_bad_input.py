@@ -138,7 +138,7 @@ def _(w):
     w.open()
 
 
-@case('annotation without image', ValueError, 'annotation 3 belongs to image gone, which is not')
+@case('annotation without image', ValueError, "annotation 3 belongs to image 'gone', which is not")
 def _(w):
     w.annotations[3]['image_id'] = 'gone'
     w.open()
@@ -333,9 +333,32 @@ def _(w):
     w.evaluate(lambda r: first_detection(labels_3d=r[0]['img_bbox']['labels_3d'] + 10)(r))
 
 
-@case('results of unequal lengths', ValueError, 'different numbers of boxes, scores and labels')
+@case(
+    'results of unequal lengths',
+    ValueError,
+    'different numbers of boxes, scores_3d, labels_3d, attrs_3d',
+)
 def _(w):
     w.evaluate(first_detection(scores_3d=torch.zeros(1)))
+
+
+@case('labels that are no numbers', ValueError, r'result 0 .* labels_3d that are not numbers')
+def _(w):
+    w.evaluate(lambda r: first_detection(labels_3d=['car'] * len(r[0]['img_bbox']['scores_3d']))(r))
+
+
+@case('attributes of another model', ValueError, 'attr_scores_3d of fewer than the 8 attributes')
+def _(w):
+    w.evaluate(
+        lambda r: first_detection(
+            attr_scores_3d=torch.zeros(len(r[0]['img_bbox']['scores_3d']), 3)
+        )(r)
+    )
+
+
+@case('no list of results', ValueError, 'results must be a list, one per image, got dict')
+def _(w):
+    w.evaluate(lambda r: r[0])
 
 
 @case('split mismatch', ValueError, 'cannot be scored on mini_train: it lacks 3 of its 3 samples')

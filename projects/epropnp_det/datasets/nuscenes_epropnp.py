@@ -13,14 +13,8 @@ from mmdet3d.datasets import NuScenesMonoDataset
 from mmdet3d.datasets.builder import DATASETS
 from nuscenes.eval.detection.constants import DETECTION_NAMES
 
-from .annotations import (
-    AnnotationFilter,
-    Role,
-    check_annotation_file,
-    lies_in_image,
-    parse_annotations,
-    read_annotation_file,
-)
+from .annotation_check import check_annotation_file, read_annotation_file
+from .annotations import AnnotationFilter, Role, lies_in_image, parse_annotations
 from .completion import complete_annotations
 from .evaluation import (
     DEFAULT_SPLITS,

@@ -110,7 +110,10 @@ def check_poses(image: Mapping) -> None:
     Raises:
         ValueError: If the record lacks a pose.
     """
-    needed = [f'{a}_{b}' for a in ('cam2ego', 'ego2global') for b in ('rotation', 'translation')]
+    poses = ['cam2ego', 'ego2global']
+    if 'cam_ego2global_rotation' in image:
+        poses.append('cam_ego2global')
+    needed = [f'{pose}_{part}' for pose in poses for part in ('rotation', 'translation')]
     missing = [key for key in needed if key not in image]
     if missing:
         raise ValueError(
@@ -155,7 +158,8 @@ def camera_to_global(detections: Mapping, image: Mapping, classes: Sequence[str]
     camera_rotation = multiply_quaternions(ego_rotation, cam_rotation)
     rotations = multiply_quaternions(camera_rotation, box_rotation)
     origin = ego2global @ np.asarray(image['cam2ego_translation'], dtype=np.float64)
-    planar = np.nan_to_num(np.stack([velocities[:, 0], zero, velocities[:, 1]], axis=-1))
+    planar = np.stack([velocities[:, 0], zero, velocities[:, 1]], axis=-1)
+    planar = np.where(np.isfinite(planar), planar, 0.0)
     result = GlobalBoxes(
         centers=boxes[:, 3:6] @ cam2global.T + origin + ego_translation,
         sizes=boxes[:, [2, 0, 1]],

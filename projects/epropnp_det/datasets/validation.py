@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .annotations import NO_ATTRIBUTE, check_annotation_file, read_annotation_file
+from .annotation_check import check_annotation_file, read_annotation_file
+from .annotations import NO_ATTRIBUTE
 from .completion import OPTIONAL, complete_annotations
 from .pipelines import LoadImageMono3D
 
@@ -80,10 +81,9 @@ def read_annotated_images(
     if not Path(path).is_file():
         raise FileNotFoundError(f'no annotation file {path}')
     content = read_annotation_file(path)
-    categories = sorted(content.get('categories', ()), key=lambda category: category['id'])
-    names = list(classes or (category['name'] for category in categories))
-    check_annotation_file(content, str(path), names)
-    category_names = {category['id']: category['name'] for category in categories}
+    check_annotation_file(content, str(path), classes)
+    category_names = {category['id']: category['name'] for category in content['categories']}
+    names = list(classes or (category_names[key] for key in sorted(category_names, key=_order)))
     groups: dict = {image['id']: [] for image in content['images']}
     for annotation in content['annotations']:
         name = category_names[annotation['category_id']]
@@ -93,6 +93,11 @@ def read_annotated_images(
         given = groups[image['id']]
         images.append(AnnotatedImage(image, complete_annotations(image, given), given))
     return images, names
+
+
+def _order(category_id: int | str) -> tuple:
+    """Numbers by value, then texts; json may mix them."""
+    return isinstance(category_id, str), category_id
 
 
 def findings(images: Sequence[AnnotatedImage], img_prefix: str | Path | None) -> list[Finding]:

@@ -11,7 +11,7 @@ from nuscenes.utils.splits import create_splits_scenes
 from PIL import Image
 from pyquaternion import Quaternion
 
-from epropnp_det.synthetic import SCENE_NAMES, Spec, scene_world
+from epropnp_det.synthetic import Spec, scene_order, scene_world
 from epropnp_det.synthetic.cameras import CAMERA_NAMES, LIDAR_NAME
 from epropnp_det.synthetic.frame import ANNOTATION_RANGE, Observation
 from epropnp_det.synthetic.tables import annotated_frames, matrix_quaternion, token
@@ -26,7 +26,7 @@ def nusc(synthetic_root):
 
 def test_scene_names_are_the_official_mini_scenes(nusc):
     splits = create_splits_scenes()
-    assert set(SCENE_NAMES) == {*splits['mini_train'], *splits['mini_val']}
+    assert set(scene_order('v1.0-mini')) == {*splits['mini_train'], *splits['mini_val']}
     names = [scene['name'] for scene in nusc.scene]
     assert names[0] in splits['mini_train'] and names[1] in splits['mini_val']
 

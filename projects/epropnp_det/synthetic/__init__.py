@@ -4,6 +4,8 @@ The whole nuScenes toolchain (devkit, mmdet3d's converter, the official evaluato
 without a download.
 """
 
-from .writer import SCENE_NAMES, Spec, make_dataset, scene_world
+from .conditions import PRESETS
+from .spec import SPLITS, Spec, scene_order, scene_world
+from .writer import make_dataset
 
-__all__ = ['SCENE_NAMES', 'Spec', 'make_dataset', 'scene_world']
+__all__ = ['PRESETS', 'SPLITS', 'Spec', 'make_dataset', 'scene_order', 'scene_world']

@@ -7,23 +7,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from .cameras import CANVAS
-from .world import KEYFRAME_INTERVAL, Actor, Pose, box_corners
+from .terrain import Frame
+from .world import KEYFRAME_INTERVAL, Actor, World
 
 _SMALLEST_SCALE = 0.2  # image scales from here on are safe
 
 
-def _corners(actor: Actor, num_frames: int) -> np.ndarray:
-    """Corners `(F, 8, 3)` of an actor's box in the local frame, keyframe by keyframe."""
-    times = KEYFRAME_INTERVAL * np.arange(num_frames)
-    centers = actor.start + times[:, None] * actor.velocity  # (F, 2)
-    length, width, height = actor.shape.size
-    full = [np.full(num_frames, value) for value in (actor.yaw, length, width)]
-    flat = box_corners(centers, *full)  # (F, 4, 2)
-    levels = [np.full((num_frames, 4, 1), z) for z in (0.0, height)]
-    return np.concatenate([np.concatenate([flat, z], -1) for z in levels], 1)
+_SIGNS = np.array([[x, y, z] for z in (0, 1) for x in (-0.5, 0.5) for y in (-0.5, 0.5)])
 
 
-def breaks_converter(actor: Actor, rig: Sequence, poses: Sequence[Pose]) -> bool:
+def _corners(actor: Actor, world: World, poses: Sequence[Frame]) -> np.ndarray:
+    """Corners `(F, 8, 3)` of an actor's box in the own vehicle's frame, keyframe by keyframe."""
+    corners = []
+    for frame, pose in enumerate(poses):
+        box = world.actor_frame(actor, frame * KEYFRAME_INTERVAL)
+        local = (_SIGNS * actor.shape.size) @ box.rotation.T + box.translation
+        corners.append((local - pose.translation) @ pose.rotation)
+    return np.stack(corners)
+
+
+def breaks_converter(actor: Actor, world: World, poses: Sequence[Frame]) -> bool:
     """Whether mmdet3d's converter would stop at an actor's 2D box in some keyframe and camera.
 
     The converter takes the convex hull of the projected corners in front of a camera. With one
@@ -33,18 +36,15 @@ def breaks_converter(actor: Actor, rig: Sequence, poses: Sequence[Pose]) -> bool
 
     Args:
         actor: the object.
-        rig: the cameras.
+        world: the scene.
         poses: of the own vehicle, one per keyframe.
 
     Returns:
         True when the actor must go.
     """
-    moved = zip(_corners(actor, len(poses)), poses)
-    ego = np.stack(
-        [np.concatenate([(c[:, :2] - p.xy) @ p.rotation, c[:, 2:]], 1) for c, p in moved]
-    )  # (F, 8, 3)
+    ego = _corners(actor, world, poses)  # (F, 8, 3)
     canvas = np.array(CANVAS) / _SMALLEST_SCALE
-    for camera in rig:
+    for camera in world.rig:
         scale = camera.size[0] / CANVAS[0]
         points = (ego - camera.translation) @ camera.rotation @ camera.cam2img.T  # (F, 8, 3)
         ahead = points[..., 2] > 0

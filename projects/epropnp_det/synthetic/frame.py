@@ -6,8 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .cameras import LIDAR_TRANSLATION
-from .lidar import INSET, count_points, scan, to_lidar
+from .lidar import INSET, MOUNT, count_points, scan
 from .render import Rendering, gather, render_cameras
 from .world import KEYFRAME_INTERVAL, World
 
@@ -56,21 +55,32 @@ def observe_frame(
     *camera_rngs, lidar_rng = (
         np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(len(world.rig) + 1)
     )
-    ego, time = world.ego_pose(frame), frame * KEYFRAME_INTERVAL
     soup = gather(world, frame)
     renderings = render_cameras(world, frame, soup, camera_rngs)
-    points = scan(gather(world, frame, INSET), ego, lidar_rng)
-    boxes, distances = np.zeros((len(world.actors), 7)), np.zeros(len(world.actors))
-    for index, actor in enumerate(world.actors):
-        xy = actor.position(time)
-        size = actor.shape.size
-        center, yaw = to_lidar(ego, xy, actor.yaw)
-        boxes[index] = (*center, size[2] / 2 - LIDAR_TRANSLATION[2], *size, yaw)
-        distances[index] = np.linalg.norm(xy - ego.xy)
+    dropout = 0.1 if world.conditions.rain else 0.02
+    models = gather(world, frame, INSET)
+    points = scan(models, world.terrain, world.ego_frame(frame), lidar_rng, dropout)
     observation = Observation(
-        distances < ANNOTATION_RANGE,
+        _distances(world, frame) < ANNOTATION_RANGE,
         np.sum([r.visible for r in renderings], axis=0),
         np.sum([r.covered for r in renderings], axis=0),
-        count_points(points[:, :3].astype(np.float64), boxes),
+        count_points(points[:, :3].astype(np.float64), *_boxes(world, frame)),
     )
     return renderings, points, observation
+
+
+def _distances(world: World, frame: int) -> np.ndarray:
+    """Horizontal distances `(n,)` of the actors from the own vehicle, metres."""
+    ego, time = world.ego_pose(frame), frame * KEYFRAME_INTERVAL
+    gaps = [actor.position(time) - ego.xy for actor in world.actors]
+    return np.linalg.norm(np.array(gaps).reshape(-1, 2), axis=1)
+
+
+def _boxes(world: World, frame: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The actors' boxes in the LiDAR frame: centres, sizes `(n, 3)`, rotations `(n, 3, 3)`."""
+    sensor = world.ego_frame(frame).compose(MOUNT)
+    boxes = [world.actor_box(actor, frame * KEYFRAME_INTERVAL) for actor in world.actors]
+    centers = np.array([box.translation for box in boxes]).reshape(-1, 3)
+    rotations = np.array([box.rotation for box in boxes]).reshape(-1, 3, 3)
+    sizes = np.array([actor.shape.size for actor in world.actors]).reshape(-1, 3)
+    return (centers - sensor.translation) @ sensor.rotation, sizes, sensor.rotation.T @ rotations

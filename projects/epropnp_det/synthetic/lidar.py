@@ -6,13 +6,18 @@ import numpy as np
 from numba import njit
 
 from .cameras import LIDAR_TRANSLATION, LIDAR_YAW
+from .meshes import GROUND
 from .render import Soup
-from .world import Pose
+from .terrain import Frame, Terrain
 
 NUM_BEAMS = 32
 COLUMNS = 720
 ELEVATIONS = np.deg2rad(np.linspace(-30.67, 10.67, NUM_BEAMS))  # ring 0 is the lowest
 MAX_RANGE = 80.0  # metres
+_COS, _SIN = np.cos(LIDAR_YAW), np.sin(LIDAR_YAW)
+MOUNT = Frame(  # on the own vehicle
+    np.array([[_COS, -_SIN, 0], [_SIN, _COS, 0], [0, 0, 1.0]]), np.array(LIDAR_TRANSLATION)
+)
 # Every box stands on the ground and its model touches all six faces: returns from either would lie
 # on a face, where noise and rounding decide who is counted. So models are hit a little inside their
 # surface and the ground a little below it, both by more than the noise: a box holds the returns of
@@ -87,21 +92,23 @@ def _nearest(directions, triangles, origin, distances, hits):
                     hits[b, c] = t
 
 
-def scan(soup: Soup, ego: Pose, rng: np.random.Generator) -> np.ndarray:
+def scan(
+    soup: Soup, terrain: Terrain, ego: Frame, rng: np.random.Generator, dropout: float = 0.02
+) -> np.ndarray:
     """One revolution.
 
     Args:
         soup: all triangles of the keyframe in the local frame, models smaller by `INSET`.
+        terrain: the ground.
         ego: pose of the own vehicle in the local frame.
         rng: source of the range noise, 1 cm, at most 1.5 cm.
+        dropout: share of rays that do not return.
 
     Returns:
         `(N, 5)` float32: x, y, z in the LiDAR frame in metres, intensity in 0..255, ring.
     """
-    yaw = ego.yaw + LIDAR_YAW
-    origin = np.array(
-        [*(ego.xy + ego.rotation @ np.array(LIDAR_TRANSLATION[:2])), LIDAR_TRANSLATION[2]]
-    )
+    sensor = ego.compose(MOUNT)
+    origin = sensor.translation
     azimuth = -np.pi + (np.arange(COLUMNS) + 0.5) * 2 * np.pi / COLUMNS
     flat = np.cos(ELEVATIONS)[:, None]
     directions = np.stack(
@@ -109,47 +116,47 @@ def scan(soup: Soup, ego: Pose, rng: np.random.Generator) -> np.ndarray:
             flat * np.cos(azimuth), flat * np.sin(azimuth), np.sin(ELEVATIONS)[:, None]
         ),
         -1,
-    )  # (B, C, 3)
-    height = origin[2] + SINK
-    with np.errstate(divide='ignore'):
-        ground = np.where(directions[..., 2] < 0, -height / directions[..., 2], np.inf)
+    )  # (B, C, 3), sensor frame
+    sunk = origin + (0, 0, SINK)
+    ground = terrain.first_hit(sunk, directions @ sensor.rotation.T, MAX_RANGE)
     distances = np.minimum(ground, MAX_RANGE)
     hits = np.full(distances.shape, -1, np.int32)
-    _nearest(np.ascontiguousarray(directions), soup.triangles, origin, distances, hits)
-    keep = (distances < MAX_RANGE) & (rng.random(distances.shape) > 0.02)
+    solid = np.flatnonzero(soup.materials != GROUND)
+    triangles = (soup.triangles[solid] - origin) @ sensor.rotation
+    _nearest(np.ascontiguousarray(directions), triangles, np.zeros(3), distances, hits)
+    keep = (distances < MAX_RANGE) & (rng.random(distances.shape) > dropout)
     distances = distances + rng.normal(0, _NOISE[0], distances.shape).clip(-_NOISE[1], _NOISE[1])
-    points = (directions * distances[..., None])[keep]  # (N, 3), origin at the sensor, local axes
-    c, s = np.cos(yaw), np.sin(yaw)
-    points = points @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
-    albedo = np.where(hits >= 0, soup.colors.mean(1)[hits], 0.25)[keep]
+    points = (directions * distances[..., None])[keep]  # (N, 3)
+    albedo = np.where(hits >= 0, soup.colors[solid].mean(1)[hits], 0.25)[keep]
     rings = np.broadcast_to(np.arange(NUM_BEAMS)[:, None], keep.shape)[keep]
     return np.column_stack([points, np.floor(albedo * 120), rings]).astype(np.float32)
 
 
 @njit(cache=True, error_model='numpy')
-def count_points(points: np.ndarray, boxes: np.ndarray) -> np.ndarray:
-    """Count the points inside upright boxes.
+def count_points(
+    points: np.ndarray, centers: np.ndarray, sizes: np.ndarray, rotations: np.ndarray
+) -> np.ndarray:
+    """Count the points inside boxes.
 
     Args:
         points: `(N, 3)` float64, metres.
-        boxes: `(n, 7)` centre x, y, z, length, width, height, yaw, in the same frame.
+        centers: `(n, 3)` in the same frame.
+        sizes: `(n, 3)` length, width, height.
+        rotations: `(n, 3, 3)` from the boxes' frames to that of the points.
 
     Returns:
         `(n,)` int64.
     """
-    counts = np.zeros(len(boxes), np.int64)
-    for k in range(len(boxes)):
-        c, s = np.cos(boxes[k, 6]), np.sin(boxes[k, 6])
+    counts = np.zeros(len(centers), np.int64)
+    for k in range(len(centers)):
         for i in range(len(points)):
-            dx, dy = points[i, 0] - boxes[k, 0], points[i, 1] - boxes[k, 1]
-            inside = abs(c * dx + s * dy) <= boxes[k, 3] / 2
-            inside &= abs(c * dy - s * dx) <= boxes[k, 4] / 2
-            inside &= abs(points[i, 2] - boxes[k, 2]) <= boxes[k, 5] / 2
+            inside = True
+            for a in range(3):
+                along = 0.0
+                for b in range(3):
+                    along += rotations[k, b, a] * (points[i, b] - centers[k, b])
+                if abs(along) > sizes[k, a] / 2:
+                    inside = False
+                    break
             counts[k] += inside
     return counts
-
-
-def to_lidar(ego: Pose, xy: np.ndarray, yaw: float) -> tuple[np.ndarray, float]:
-    """A local ground point and heading in the LiDAR frame: `((2,), radians)`."""
-    sensor = ego.compose(Pose(np.array(LIDAR_TRANSLATION[:2]), LIDAR_YAW))
-    return sensor.rotation.T @ (xy - sensor.xy), yaw - sensor.yaw

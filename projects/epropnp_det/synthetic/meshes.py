@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 # Materials, looked up by the shading code.
-PAINT, GLASS, FACADE, FOLIAGE, LAMP = range(5)
+PAINT, GLASS, FACADE, FOLIAGE, LAMP, STREETLAMP, GROUND = range(7)
 
 _BOX_QUADS = np.array(
     [[0, 1, 2, 3], [4, 5, 6, 7], [0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7]]
@@ -27,7 +27,7 @@ class Mesh(NamedTuple):
     Attributes:
         triangles: `(T, 3, 3)` float32 corners, metres.
         colors: `(T, 3)` float32 RGB albedo in 0..1.
-        materials: `(T,)` int32, one of PAINT, GLASS, FACADE, FOLIAGE, LAMP.
+        materials: `(T,)` int32, one of the constants above.
     """
 
     triangles: np.ndarray

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from .catalog import CYCLES, make_shape, sample_size
+from .conditions import Conditions
+from .crowds import add_crowds
 from .world import (
     EGO_CENTER,
     EGO_SIZE,
@@ -119,15 +121,18 @@ class Population:
         return abs(x - self.street.cross_x) > self.street.cross_half + room
 
 
-def populate(population: Population) -> tuple[Actor, ...]:
+def populate(population: Population, conditions: Conditions) -> tuple[Actor, ...]:
     """Fill a street: work zones first, then traffic, parked vehicles and people.
 
     Args:
         population: an empty one.
+        conditions: of the scene: whether there are crowds, or nobody.
 
     Returns:
         All actors.
     """
+    if conditions.empty:
+        return ()
     _work_zones(population)
     _one_of_each(population)
     _lane_traffic(population)
@@ -135,6 +140,8 @@ def populate(population: Population) -> tuple[Actor, ...]:
     _parked_rows(population)
     _people(population)
     _street_furniture(population)
+    if conditions.crowd:
+        add_crowds(population)
     return tuple(population.actors)
 
 

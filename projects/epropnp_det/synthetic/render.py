@@ -10,10 +10,13 @@ import numpy as np
 
 from .cameras import Camera
 from .catalog import VEHICLES, Shape
-from .meshes import FACADE, LAMP, Mesh, face_normals
+from .lamplight import DAYLIGHT_MAP, Lamps, gather_lamps, illuminate, lamps_on, map_lamplight
+from .meshes import FACADE, GROUND, LAMP, STREETLAMP, Mesh, face_normals
 from .rasterizer import View, draw, rasterize
 from .shading import shade
-from .world import KEYFRAME_INTERVAL, REACH, Pose, World, box_corners
+from .terrain import Frame
+from .weather import expose
+from .world import KEYFRAME_INTERVAL, REACH, World, box_corners
 
 _SUPERSAMPLE_BELOW = 1000  # image widths below this are drawn at twice the size and averaged
 
@@ -60,11 +63,10 @@ def inset(shape: Shape, depth: float) -> Mesh:
     return shape.mesh._replace(triangles=triangles)
 
 
-def place(mesh: Mesh, xy: np.ndarray, yaw: float) -> np.ndarray:
-    """Triangles `(T, 3, 3)` float32 of a mesh that stands at a point with a heading."""
-    c, s = np.cos(yaw), np.sin(yaw)
-    rotation = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]], np.float32)
-    return mesh.triangles @ rotation + np.array([*xy, 0], np.float32)
+def place(mesh: Mesh, frame: Frame) -> np.ndarray:
+    """Triangles `(T, 3, 3)` float32 of a mesh that stands somewhere."""
+    rotation = np.ascontiguousarray(frame.rotation.T, np.float32)
+    return mesh.triangles @ rotation + frame.translation.astype(np.float32)
 
 
 def gather(world: World, frame: int, depth: float = 0.0) -> Soup:
@@ -84,7 +86,7 @@ def gather(world: World, frame: int, depth: float = 0.0) -> Soup:
         xy = actor.position(time)
         if np.abs(xy - ego.xy).max() < REACH:
             meshes.append(inset(actor.shape, depth) if depth else actor.shape.mesh)
-            triangles.append(place(meshes[-1], xy, actor.yaw))
+            triangles.append(place(meshes[-1], world.actor_frame(actor, time)))
             owners.append(np.full(len(triangles[-1]), index, np.int32))
     meshes.append(world.scenery)
     triangles.append(world.scenery.triangles)
@@ -99,12 +101,13 @@ def gather(world: World, frame: int, depth: float = 0.0) -> Soup:
     )
 
 
-def light_up(soup: Soup, world: World) -> np.ndarray:
-    """Lambert's law under sun, sky and reflected light; lamps glow on their own.
+def light_up(soup: Soup, world: World, lamps: Lamps | None = None) -> np.ndarray:
+    """Lambert's law under sun, sky, reflected light and lamps; lamps glow on their own.
 
     Args:
         soup: triangles.
         world: gives the daylight.
+        lamps: what shines in the dark.
 
     Returns:
         `(T, 3)` float32 RGB.
@@ -114,9 +117,22 @@ def light_up(soup: Soup, world: World) -> np.ndarray:
     up = 0.5 + 0.5 * soup.normals[:, 2:]  # (T, 1)
     total = sun + up * light.sky + (1 - up) * light.ground
     glow = (soup.materials == LAMP)[:, None]
-    return np.where(
-        glow, np.maximum(soup.colors * 0.95, soup.colors * total), soup.colors * total
-    ).astype(np.float32)
+    if lamps is None:
+        return np.where(
+            glow, np.maximum(soup.colors * 0.95, soup.colors * total), soup.colors * total
+        ).astype(np.float32)
+    total += illuminate(_middles(soup.triangles), soup.normals, lamps)
+    on = np.array([*map(lamps_on, world.actors), False])[soup.owners][:, None]
+    lit = np.where(glow & on, 2.2 * soup.colors, soup.colors * total)
+    street = (soup.materials == STREETLAMP)[:, None]
+    return np.where(street, (3.0, 2.3, 1.4), lit).astype(np.float32)
+
+
+def _middles(triangles: np.ndarray) -> np.ndarray:
+    """Middles `(T, 3)` of the longest edges: the two halves of a rectangle share theirs."""
+    following = np.roll(triangles, -1, axis=1)
+    longest = ((following - triangles) ** 2).sum(-1).argmax(1)[:, None, None]
+    return np.take_along_axis((triangles + following) / 2, longest, 1)[:, 0]
 
 
 def cast_shadows(soup: Soup, world: World) -> np.ndarray:
@@ -127,15 +143,16 @@ def cast_shadows(soup: Soup, world: World) -> np.ndarray:
         world: gives the direction of the sun.
 
     Returns:
-        `(S, 3, 3)` float32 triangles at z = 0.
+        `(S, 3, 3)` float32 triangles on the ground; none without sun.
     """
+    if not world.light.sun.any():
+        return np.zeros((0, 3, 3), np.float32)
     to_sun = world.light.to_sun
-    low = soup.triangles[..., 2].max(1) < 9.5  # houses keep their shadow to themselves
-    casts = (soup.normals @ to_sun > 0) & low & (soup.materials != FACADE)
-    points = soup.triangles[casts].astype(np.float64)
-    flat = points - to_sun * (points[..., 2:] / to_sun[2])
-    flat[..., 2] = 0.0
-    return flat.astype(np.float32)
+    height = soup.triangles[..., 2] - world.terrain.height(soup.triangles[..., 0])
+    low = height.max(1) < 9.5  # houses keep their shadow to themselves
+    low &= (soup.materials != FACADE) & (soup.materials != GROUND)
+    casts = (soup.normals @ to_sun > 0) & low
+    return world.terrain.drop(soup.triangles[casts].astype(np.float64), to_sun).astype(np.float32)
 
 
 def contact_patches(world: World, frame: int) -> np.ndarray:
@@ -156,16 +173,15 @@ def contact_patches(world: World, frame: int) -> np.ndarray:
     centers = np.stack([a.position(time) for a in solid])
     length, width, _ = 0.97 * np.stack([a.shape.size for a in solid]).T
     corners = box_corners(centers, np.array([a.yaw for a in solid]), length, width)  # (n, 4, 2)
-    corners = np.concatenate([corners, np.full((len(solid), 4, 1), 0.01)], -1)
+    ground = world.terrain.height(corners[..., :1])
+    corners = np.concatenate([corners, ground + 0.01], -1)
     return corners[:, [[0, 1, 2], [0, 2, 3]]].reshape(-1, 3, 3).astype(np.float32)
 
 
-def make_view(camera: Camera, ego: Pose, factor: int) -> View:
+def make_view(camera: Camera, ego: Frame, factor: int) -> View:
     """A camera of the rig in the local frame, for images enlarged by a factor."""
-    ego_rotation = np.eye(3)
-    ego_rotation[:2, :2] = ego.rotation
-    origin = np.array([*ego.xy, 0.0]) + ego_rotation @ camera.translation
-    rotation = (ego_rotation @ camera.rotation).T
+    origin = ego.translation + ego.rotation @ camera.translation
+    rotation = (ego.rotation @ camera.rotation).T
     cam2img = camera.cam2img * factor
     return View(
         np.ascontiguousarray(rotation),
@@ -175,9 +191,12 @@ def make_view(camera: Camera, ego: Pose, factor: int) -> View:
     )
 
 
-def _finish(image: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Exposure, average down to size, sensor noise, 8 bits."""
+def _finish(
+    image: np.ndarray, size: tuple[int, int], world: World, rng: np.random.Generator
+) -> np.ndarray:
+    """Average down to size, exposure, sensor noise, 8 bits."""
     small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    small = expose(small, world.conditions, world.light, rng)
     small = small * np.float32(rng.uniform(0.93, 1.07))
     grain = rng.standard_normal(small.shape, dtype=np.float32) * np.float32(
         rng.uniform(0.004, 0.014)
@@ -199,8 +218,11 @@ def render_cameras(
     Returns:
         One rendering per camera, in the order of `world.rig`.
     """
-    ego = world.ego_pose(frame)
-    lit, contact = light_up(soup, world), contact_patches(world, frame)
+    ego, lamps, lamp_map = world.ego_frame(frame), None, DAYLIGHT_MAP
+    if world.conditions.dark:
+        lamps = gather_lamps(world, frame)
+        lamp_map = map_lamplight(world, frame, lamps)
+    lit, contact = light_up(soup, world, lamps), contact_patches(world, frame)
     shadows = np.concatenate([contact, cast_shadows(soup, world)])
     no_owner = np.full(len(shadows), -1, np.int32)
     downward = np.zeros((len(shadows), 3), np.float32)
@@ -215,10 +237,13 @@ def render_cameras(
         shadow = np.full_like(buffers.triangle, -1)
         rasterize(shadows, downward, no_owner, view, shade_depth, shadow, buffers.covered)
         image = np.empty((*shadow.shape, 3), np.float32)
-        arrays = (buffers.inv_depth, buffers.triangle, shadow, lit, soup.normals, soup.materials)
-        shade(*arrays, len(contact), view, world.street, world.light, image)
+        surfaces = (lit, soup.normals, soup.materials, len(contact))
+        lights = (world.street, world.light, lamp_map)
+        shade(buffers[:2], (shade_depth, shadow), *surfaces, view, *lights, image)
         hit = buffers.triangle >= 0
         instances = np.where(hit, soup.owners[buffers.triangle], -1)
         visible = np.bincount(instances[instances >= 0], minlength=count)
-        out.append(Rendering(_finish(image, camera.size, rng), instances, visible, buffers.covered))
+        out.append(
+            Rendering(_finish(image, camera.size, world, rng), instances, visible, buffers.covered)
+        )
     return tuple(out)

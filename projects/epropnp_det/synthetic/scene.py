@@ -5,10 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from .cameras import make_rig
+from .conditions import Conditions
 from .degenerate import breaks_converter
 from .population import Population, populate
 from .scenery import make_scenery
+from .terrain import Terrain, make_hills
+from .weather import change_light
 from .world import KEYFRAME_INTERVAL, LANE, REACH, Light, Pose, Street, World
+
+DAY = Conditions()
+LEVEL = Terrain()
 
 
 def _make_street(rng: np.random.Generator) -> Street:
@@ -50,10 +56,17 @@ def _make_light(rng: np.random.Generator) -> Light:
         clouds=float(clouds),
         shadow=float(sky.mean() / (sky.mean() + direct)),
         seed=int(rng.integers(1 << 20)),
+        cloud=float(0.95 - 0.25 * clouds),
     )
 
 
-def make_world(name: str, num_frames: int, scale: float, rng: np.random.Generator) -> World:
+def make_world(
+    name: str,
+    num_frames: int,
+    scale: float,
+    rng: np.random.Generator,
+    conditions: Conditions = DAY,
+) -> World:
     """Draw a scene.
 
     Args:
@@ -61,6 +74,8 @@ def make_world(name: str, num_frames: int, scale: float, rng: np.random.Generato
         num_frames: keyframes, half a second apart.
         scale: factor on image size and intrinsics.
         rng: source of randomness; the same state gives the same scene.
+        conditions: weather and what else is special; the street is the same whatever they are, and
+            so is who is on it, but for crowds and emptiness.
 
     Returns:
         The scene.
@@ -71,7 +86,8 @@ def make_world(name: str, num_frames: int, scale: float, rng: np.random.Generato
     ego_y = -(rng.integers(int(street.lanes)) + 0.5) * LANE
     population = Population(street, num_frames, ego_speed, ego_y, rng)
     travel = ego_speed * (num_frames - 1) * KEYFRAME_INTERVAL
-    scenery = make_scenery(street, -REACH, REACH + travel, rng)
+    terrain = make_hills(np.random.default_rng([light.seed, 2])) if conditions.hills else LEVEL
+    scenery = make_scenery(street, -REACH, REACH + travel, rng, terrain)
     yaw = rng.uniform(-np.pi, np.pi)
     map_size = travel + 4 * REACH
     # The middle of the drive comes to lie in the middle of the map.
@@ -79,15 +95,17 @@ def make_world(name: str, num_frames: int, scale: float, rng: np.random.Generato
     world = World(
         name=name,
         street=street,
-        light=light,
+        light=change_light(light, conditions),
         rig=rig,
         ego_speed=float(ego_speed),
         ego_y=float(ego_y),
-        actors=populate(population),
+        actors=populate(population, conditions),
         scenery=scenery,
         to_global=Pose(np.full(2, map_size / 2) - middle, float(yaw)),
         map_size=float(map_size),
+        conditions=conditions,
+        terrain=terrain,
     )
-    poses = [world.ego_pose(frame) for frame in range(num_frames)]
-    safe = tuple(a for a in world.actors if not breaks_converter(a, rig, poses))
+    poses = [world.ego_frame(frame) for frame in range(num_frames)]
+    safe = tuple(a for a in world.actors if not breaks_converter(a, world, poses))
     return world._replace(actors=safe)

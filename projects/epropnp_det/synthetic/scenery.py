@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .meshes import FACADE, FOLIAGE, Mesh, beam, block, ellipsoid, join, tube
+from .meshes import FACADE, FOLIAGE, STREETLAMP, Mesh, beam, block, ellipsoid, join, tube
+from .terrain import Terrain
 from .world import Street
 
 _WALLS = np.array(
@@ -52,16 +53,27 @@ def _tree(x: float, y: float, rng: np.random.Generator) -> Mesh:
 
 
 def _lamp(x: float, y: float, reach: float) -> Mesh:
-    grey = (0.40, 0.41, 0.42)
+    grey, head = (0.40, 0.41, 0.42), sorted((reach, 0.7 * reach))
     parts = [
         tube((0, 0, 0), (0, 0, 7.5), (0.11, 0.07), grey, 7),
         beam((0, 0, 7.4), (0, reach, 7.8), 0.1, grey),
-        block((-0.12, 0.12), sorted((reach, 0.7 * reach)), (7.75, 7.9), (0.8, 0.8, 0.76)),
+        block((-0.12, 0.12), head, (7.75, 7.9), (0.8, 0.8, 0.76), STREETLAMP),
     ]
     return _shift(join(parts), x, y)
 
 
-def make_scenery(street: Street, start: float, end: float, rng: np.random.Generator) -> Mesh:
+def _raise(mesh: Mesh, terrain: Terrain) -> Mesh:
+    """A part of the scenery, lifted to the lowest ground under it."""
+    if terrain.level:
+        return mesh
+    x = mesh.triangles[..., 0]
+    ground = terrain.height(np.linspace(x.min(), x.max(), 9)).min()
+    return mesh._replace(triangles=mesh.triangles + np.array([0, 0, ground], np.float32))
+
+
+def make_scenery(
+    street: Street, start: float, end: float, rng: np.random.Generator, terrain: Terrain
+) -> Mesh:
     """Line a street with houses, trees and lamps, and close its view.
 
     Args:
@@ -69,6 +81,7 @@ def make_scenery(street: Street, start: float, end: float, rng: np.random.Genera
         start: lowest x that is lined, metres.
         end: highest x that is lined.
         rng: source of randomness.
+        terrain: shape of the ground, part of the mesh unless it is level.
 
     Returns:
         One mesh in the local frame.
@@ -98,4 +111,7 @@ def make_scenery(street: Street, start: float, end: float, rng: np.random.Genera
         # The crossing street ends in houses on either side.
         for x in (-14, 14):
             parts.append(_house(street.cross_x + x, side * (walk + 75), 26, 10, rng))
+    if not terrain.level:
+        parts = [_raise(part, terrain) for part in parts]
+        parts.append(terrain.mesh(start - 100, end + 100))
     return join(parts)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .meshes import FACADE, FOLIAGE, GLASS
+from .meshes import FACADE, FOLIAGE, GLASS, GROUND
 from .world import LANE
 
 _CONTACT = 0.45  # fraction of the shaded light that reaches the ground under an object
-_HAZE_RANGE = 260.0  # metres until 63 % of an object's colour is lost
+_LIT_WINDOWS = 0.35  # share of windows with light behind them at night
 
 
 @njit(cache=True, fastmath=True, error_model='numpy')
@@ -113,13 +113,67 @@ def _sky(dx, dy, dz, light, out):
     )
     cover += 0.2 * _noise(px * 6.3, py * 6.3, light.seed + 2)
     cover = min(max((cover - 0.62 + 0.5 * light.clouds) * 3.5, 0.0), 1.0) * min(up * 6, 1.0)
-    white = 0.95 - 0.25 * light.clouds
     for c in range(3):
-        out[c] += glow + (white - out[c]) * cover * 0.85
+        out[c] += glow + (light.cloud - out[c]) * cover * 0.85
 
 
 @njit(cache=True, fastmath=True, error_model='numpy')
-def _texture(material, px, py, pz, normal, distance, out):
+def _window(tone, row, light, out):
+    """A window after sunset: it mirrors the sky, or a lamp shines behind it."""
+    lit = tone * 7.0 % 1.0 < (_LIT_WINDOWS if row else 0.6)
+    if lit:
+        bright = light.glow * (0.35 + 0.65 * tone)
+        out[0], out[1], out[2] = bright, bright * 0.78, bright * (0.38 + 0.4 * (tone * 13.0 % 1.0))
+    else:
+        for c in range(3):
+            out[c] *= 0.2 + 1.5 * light.sky[c]
+
+
+@njit(cache=True, fastmath=True, error_model='numpy')
+def _lamplight(x, y, lamps, out):
+    """Lamplight on the ground at a point, interpolated."""
+    rows, columns = lamps.light.shape[:2]
+    u, v = (x - lamps.x) / lamps.step, (y - lamps.y) / lamps.step
+    i, j = int(np.floor(v)), int(np.floor(u))
+    if i < 0 or j < 0 or i >= rows - 1 or j >= columns - 1:
+        out[:] = 0.0
+        return
+    u, v = u - j, v - i
+    for c in range(3):
+        low = lamps.light[i, j, c] * (1 - u) + lamps.light[i, j + 1, c] * u
+        high = lamps.light[i + 1, j, c] * (1 - u) + lamps.light[i + 1, j + 1, c] * u
+        out[c] = low * (1 - v) + high * v
+
+
+@njit(cache=True, fastmath=True, error_model='numpy')
+def _light_ground(x, y, part, light, lamps, out):
+    """Daylight, of which a part arrives, and lamplight on the ground."""
+    if light.glow > 0:
+        extra = np.empty(3)
+        _lamplight(x, y, lamps, extra)
+        for c in range(3):
+            out[c] *= (light.sky[c] + light.sun[c] * light.to_sun[2] + extra[c]) * part
+    else:
+        for c in range(3):
+            out[c] *= (light.sky[c] + light.sun[c] * light.to_sun[2]) * part
+
+
+@njit(cache=True, fastmath=True, error_model='numpy')
+def _wet(x, y, dx, dy, dz, street, light, out):
+    """Water darkens the ground and, seen at a flat angle, mirrors the sky; more so in puddles."""
+    down = -dz / np.sqrt(dx * dx + dy * dy + dz * dz)
+    half = street.lanes * LANE + street.parking
+    on_road = min(abs(y) - half, abs(x - street.cross_x) - street.cross_half) < 0
+    puddle = min(max(3.0 * (_noise(x / 2.3, y / 1.1, 23) - 0.55), 0.0), 1.0)
+    mirror = (0.04 + 0.55 * (1.0 - down) ** 5) * (0.55 + 0.45 * puddle if on_road else 0.35)
+    blend = 1.0 - (1.0 - down) ** 3.5
+    for c in range(3):
+        sky = light.haze[c] + (light.zenith[c] - light.haze[c]) * blend
+        out[c] = out[c] * (1.0 - 0.4 * light.wet) * (1 - mirror) + light.wet * mirror * sky
+
+
+@njit(cache=True, fastmath=True, error_model='numpy')
+def _texture(material, px, py, pz, normal, distance, light, out):
     """Modulate a lit surface colour in place by its material."""
     if material == FACADE and abs(normal[2]) < 0.5:
         along = px if abs(normal[1]) > 0.5 else py
@@ -130,6 +184,8 @@ def _texture(material, px, py, pz, normal, distance, out):
             tone = _hash(column, row, int(abs(normal[1]) > 0.5))
             bright = 0.16 + 0.22 * tone * tone
             out[0], out[1], out[2] = bright * 0.85, bright * 0.98, bright * 1.12
+            if light.glow > 0:
+                _window(tone, row, light, out)
         else:
             out *= 0.93 + 0.14 * _noise(along * 1.1, pz * 2.3, 11)
     elif material == FOLIAGE:
@@ -139,15 +195,13 @@ def _texture(material, px, py, pz, normal, distance, out):
 
 
 @njit(cache=True, fastmath=True, error_model='numpy')
-def shade(
-    inv_depth, triangle, shadow, lit, normals, materials, contacts, view, street, light, image
-):
+def shade(buffers, shadows, lit, normals, materials, contacts, view, street, light, lamps, image):
     """Colour every pixel.
 
     Args:
-        inv_depth: `(H, W)` float32, 1 / depth of the visible surface.
-        triangle: `(H, W)` int32 visible triangle, -1 for ground and sky.
-        shadow: `(H, W)` int32, >= 0 where the ground lies in shadow.
+        buffers: of what is visible, two `(H, W)`: 1 / depth, and triangle or -1 for level ground
+            and sky.
+        shadows: of shadows on the ground, two `(H, W)`: 1 / depth, and triangle or -1.
         lit: `(T, 3)` float32 colours of the triangles after lighting.
         normals: `(T, 3)` float32.
         materials: `(T,)` int32.
@@ -155,12 +209,14 @@ def shade(
         view: the camera.
         street: ground texture parameters.
         light: daylight.
+        lamps: lamplight on the ground; not looked at by day.
         image: `(H, W, 3)` float32, filled with RGB in about 0..1.
     """
+    inv_depth, triangle = buffers
+    shadow_depth, shadow = shadows
     height, width = inv_depth.shape
     color, behind = np.empty(3), np.empty(3)
     rotation, origin = view.rotation, view.origin
-    ambient = light.sky
     for row in range(height):
         y = (row + 0.5 - view.center[1]) / view.focal[1]
         for col in range(width):
@@ -177,7 +233,7 @@ def shade(
             depth = 1.0 / inv_depth[row, col] if t >= 0 else -origin[2] / dz
             px, py = origin[0] + depth * dx, origin[1] + depth * dy
             pz = origin[2] + depth * dz
-            if t >= 0:
+            if t >= 0 and materials[t] != GROUND:
                 for c in range(3):
                     color[c] = lit[t, c]
                 if materials[t] == GLASS:  # reflects the sky above the opposite side
@@ -189,15 +245,20 @@ def shade(
                     for c in range(3):
                         color[c] += mirror * light.zenith[c]
                 else:
-                    _texture(materials[t], px, py, pz, normals[t], depth, color)
+                    _texture(materials[t], px, py, pz, normals[t], depth, light, color)
             else:
-                _ground(px, py, depth, street, color)
-                part = light.shadow if shadow[row, col] >= 0 else 1.0
-                if 0 <= shadow[row, col] < contacts:
+                shade_of = shadow[row, col]
+                # On hills the nearest shadow along a ray may lie on another slope.
+                if t >= 0 and abs(shadow_depth[row, col] * depth - 1.0) > 0.03:
+                    shade_of = -1
+                part = light.shadow if shade_of >= 0 else 1.0
+                if 0 <= shade_of < contacts:
                     part *= _CONTACT
-                for c in range(3):
-                    color[c] *= (ambient[c] + light.sun[c] * light.to_sun[2]) * part
-            fade = np.exp(-depth / _HAZE_RANGE)
+                _ground(px, py, depth, street, color)
+                _light_ground(px, py, part, light, lamps, color)
+                if light.wet > 0:
+                    _wet(px, py, dx, dy, dz, street, light, color)
+            fade = np.exp(-depth / light.haze_range)
             for c in range(3):
                 behind[c] = light.haze[c]
                 image[row, col, c] = behind[c] + (color[c] - behind[c]) * fade

@@ -11,11 +11,12 @@ import numpy as np
 from .cameras import CAMERA_NAMES, LIDAR_NAME, LIDAR_TRANSLATION, LIDAR_YAW
 from .catalog import ATTRIBUTES, CATEGORIES
 from .frame import Observation
+from .terrain import Frame
 from .world import KEYFRAME_INTERVAL, Pose, World
 
 Tables = dict[str, list[dict]]
 
-_TABLES = (
+TABLES = (
     'category',
     'attribute',
     'visibility',
@@ -92,46 +93,78 @@ def matrix_quaternion(rotation: np.ndarray) -> list[float]:
     return (quaternion * np.sign(quaternion[0] or 1.0)).tolist()
 
 
-def make_tables(scenes: Sequence[SceneData], seed: int) -> Tables:
-    """Write down a data set.
+def _global_pose(world: World, flat: Pose, frame: Frame) -> tuple[list[float], list[float]]:
+    """Quaternion and position on the map of a local frame.
+
+    Args:
+        world: the scene.
+        flat: the frame without what the hills do to it; all there is where the street is level.
+        frame: the whole frame.
+
+    Returns:
+        Quaternion w, x, y, z, and x, y, z in metres.
+    """
+    pose = world.to_global.compose(flat)
+    translation = [*pose.xy.tolist(), float(frame.translation[2])]
+    if world.terrain.level:
+        return yaw_quaternion(pose.yaw), translation
+    turn = np.eye(3)
+    turn[:2, :2] = world.to_global.rotation
+    translation[:2] = (turn[:2, :2] @ frame.translation[:2] + world.to_global.xy).tolist()
+    return matrix_quaternion(turn @ frame.rotation), translation
+
+
+def scene_tables(scene: SceneData, seed: int) -> Tables:
+    """The rows of one scene.
 
     Camera and LiDAR of a keyframe share one timestamp and one ego pose (each sample_data has a
     record of its own, as in nuScenes): nothing moves between them.
 
     Args:
-        scenes: all scenes, in order.
+        scene: a scene.
         seed: of the data set; tokens depend on it.
 
     Returns:
         The records by table name.
     """
-    tables: Tables = {name: [] for name in _TABLES}
-    _fixed_tables(tables, seed)
-    for scene in scenes:
-        _scene_tables(tables, scene, seed)
-        _sensor_tables(tables, scene, seed)
-        _annotation_tables(tables, scene, seed)
+    tables: Tables = {name: [] for name in TABLES}
+    _scene_tables(tables, scene, seed)
+    _sensor_tables(tables, scene, seed)
+    _annotation_tables(tables, scene, seed)
     return tables
 
 
-def _fixed_tables(tables: Tables, seed: int) -> None:
-    for name, category in CATEGORIES.items():
-        tables['category'].append(
+def fixed_tables(seed: int) -> Tables:
+    """The tables category, attribute, visibility and sensor, which no scene changes.
+
+    Args:
+        seed: of the data set; tokens depend on it.
+
+    Returns:
+        The records by table name.
+    """
+    return {
+        'category': [
             dict(token=token(seed, 'category', category), name=category, description=name)
-        )
-    for name in ATTRIBUTES:
-        tables['attribute'].append(
+            for name, category in CATEGORIES.items()
+        ],
+        'attribute': [
             dict(token=token(seed, 'attribute', name), name=name, description=name)
-        )
-    for level, name in enumerate(_VISIBILITY, 1):
-        tables['visibility'].append(
+            for name in ATTRIBUTES
+        ],
+        'visibility': [
             dict(token=str(level), level=name, description=f'visibility of {name[1:]} %')
-        )
-    for channel in (*CAMERA_NAMES, LIDAR_NAME):
-        modality = 'lidar' if channel == LIDAR_NAME else 'camera'
-        tables['sensor'].append(
-            dict(token=token(seed, 'sensor', channel), channel=channel, modality=modality)
-        )
+            for level, name in enumerate(_VISIBILITY, 1)
+        ],
+        'sensor': [
+            dict(
+                token=token(seed, 'sensor', channel),
+                channel=channel,
+                modality='lidar' if channel == LIDAR_NAME else 'camera',
+            )
+            for channel in (*CAMERA_NAMES, LIDAR_NAME)
+        ],
+    }
 
 
 def _scene_tables(tables: Tables, scene: SceneData, seed: int) -> None:
@@ -165,7 +198,7 @@ def _scene_tables(tables: Tables, scene: SceneData, seed: int) -> None:
             first_sample_token=samples[0],
             last_sample_token=samples[-1],
             name=world.name,
-            description=f'Synthetic street, own speed {world.ego_speed:.1f} m/s',
+            description=_description(world),
         )
     )
     for frame, (previous, own, following) in enumerate(_chain(samples)):
@@ -178,6 +211,13 @@ def _scene_tables(tables: Tables, scene: SceneData, seed: int) -> None:
                 scene_token=scene_token,
             )
         )
+
+
+def _description(world: World) -> str:
+    """What nuScenes says about a scene: the conditions first, e.g. `Night, rain, ...`."""
+    street = f'ynthetic street, own speed {world.ego_speed:.1f} m/s'
+    conditions = world.conditions.describe()
+    return f'{conditions}, s{street}' if conditions else f'S{street}'
 
 
 def _chain(tokens: Sequence[str]) -> list[tuple[str, str, str]]:
@@ -208,13 +248,15 @@ def _sensor_tables(tables: Tables, scene: SceneData, seed: int) -> None:
         width, height = (0, 0) if camera is None else camera.size
         files = [token(seed, 'sample_data', world.name, channel, k) for k in range(count)]
         for frame, (previous, own, following) in enumerate(_chain(files)):
-            ego = world.to_global.compose(world.ego_pose(frame))
+            rotation, translation = _global_pose(
+                world, world.ego_pose(frame), world.ego_frame(frame)
+            )
             tables['ego_pose'].append(
                 dict(
                     token=own,
                     timestamp=timestamp(scene.index, frame),
-                    rotation=yaw_quaternion(ego.yaw),
-                    translation=[*ego.xy.tolist(), 0.0],
+                    rotation=rotation,
+                    translation=translation,
                 )
             )
             tables['sample_data'].append(
@@ -276,8 +318,9 @@ def _annotation_tables(tables: Tables, scene: SceneData, seed: int) -> None:
         length, width, height = actor.shape.size.tolist()
         attributes = [token(seed, 'attribute', actor.attribute)] if actor.attribute else []
         for frame, (previous, own, following) in zip(frames, _chain(tokens)):
-            local = Pose(actor.position(frame * KEYFRAME_INTERVAL), actor.yaw)
-            pose = world.to_global.compose(local)
+            time = frame * KEYFRAME_INTERVAL
+            flat = Pose(actor.position(time), actor.yaw)
+            rotation, translation = _global_pose(world, flat, world.actor_box(actor, time))
             observation = scene.observations[frame]
             tables['sample_annotation'].append(
                 dict(
@@ -286,9 +329,9 @@ def _annotation_tables(tables: Tables, scene: SceneData, seed: int) -> None:
                     instance_token=instance,
                     visibility_token=str(observation.visibility_level(index)),
                     attribute_tokens=attributes,
-                    translation=[*pose.xy.tolist(), height / 2],
+                    translation=translation,
                     size=[width, length, height],
-                    rotation=yaw_quaternion(pose.yaw),
+                    rotation=rotation,
                     prev=previous,
                     next=following,
                     num_lidar_pts=int(observation.num_lidar_pts[index]),

@@ -1,9 +1,9 @@
 """What a scene is: a street, a light, a moving vehicle with cameras, and actors on straight tracks.
 
 The local frame of a scene: x along the street in the driving direction, y left, z up, ground at
-z = 0, the own vehicle at x = 0 when time is 0. `World.to_global` places it on the map. Everything
-that moves does so with constant velocity, so the velocity that the devkit derives from neighbouring
-keyframes is the true one.
+z = 0 unless there are hills, the own vehicle at x = 0 when time is 0. `World.to_global` places it
+on the map. Seen from above, everything that moves does so with constant velocity, so the velocity
+that the devkit derives from neighbouring keyframes is the true one.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .catalog import Shape
+from .conditions import Conditions
+from .terrain import Frame, Terrain
 
 KEYFRAME_INTERVAL = 0.5  # seconds: nuScenes keyframes come at 2 Hz
 REACH = 95.0  # metres ahead of and behind the own vehicle that are populated and drawn
@@ -61,6 +63,10 @@ class Light(NamedTuple):
         clouds: 0 clear to 1 overcast.
         shadow: fraction of light left on shaded ground.
         seed: of the cloud pattern.
+        cloud: brightness of the clouds.
+        haze_range: metres until 63 % of an object's colour is lost.
+        wet: 0 dry to 1 wet ground.
+        glow: 0 by day, 1 where windows and lamps shine at night.
     """
 
     to_sun: np.ndarray
@@ -72,6 +78,10 @@ class Light(NamedTuple):
     clouds: float
     shadow: float
     seed: int
+    cloud: float
+    haze_range: float = 260.0
+    wet: float = 0.0
+    glow: float = 0.0
 
 
 class Actor(NamedTuple):
@@ -139,6 +149,8 @@ class World(NamedTuple):
         scenery: mesh of houses, trees and lamps in the local frame.
         to_global: pose of the local frame on the map.
         map_size: side of the square map in metres.
+        conditions: weather and what else is special.
+        terrain: shape of the ground.
     """
 
     name: str
@@ -151,6 +163,21 @@ class World(NamedTuple):
     scenery: object
     to_global: Pose
     map_size: float
+    conditions: Conditions = Conditions()
+    terrain: Terrain = Terrain()
+
+    def ego_frame(self, frame: int) -> Frame:
+        """Pose of the own vehicle in the local frame, on its ground, at a keyframe."""
+        return self.terrain.stand(*self.ego_pose(frame))
+
+    def actor_frame(self, actor: Actor, time: float) -> Frame:
+        """Pose of an actor's bottom centre in the local frame at a time in seconds."""
+        return self.terrain.stand(actor.position(time), actor.yaw)
+
+    def actor_box(self, actor: Actor, time: float) -> Frame:
+        """Like `actor_frame`, at the centre of the box."""
+        middle = np.array([0.0, 0.0, actor.shape.size[2] / 2])
+        return self.actor_frame(actor, time).compose(Frame(np.eye(3), middle))
 
     def ego_pose(self, frame: int) -> Pose:
         """Pose of the own vehicle in the local frame at a keyframe; it sways by a degree or two."""

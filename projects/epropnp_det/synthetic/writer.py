@@ -1,89 +1,43 @@
-"""Writes a synthetic data set to disk: images, LiDAR, maps and tables; parallel and atomic."""
+"""Writes a synthetic data set to disk: images, LiDAR, maps and tables; parallel, resumable."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import json
 import multiprocessing
 import os
 import shutil
-import tempfile
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
-from .cameras import CAMERA_NAMES, LIDAR_NAME, image_size
+from ..atomic import replacing
+from .cameras import CAMERA_NAMES, LIDAR_NAME
 from .frame import Observation, observe_frame
 from .scene import make_world
-from .tables import SceneData, data_path, make_tables, map_path
+from .spec import Spec, scene_world
+from .tables import TABLES, SceneData, data_path, fixed_tables, map_path, scene_tables
 from .world import World, box_corners
 
-# The official mini scenes; train and val take turns, so that few scenes fill both splits.
-SCENE_NAMES = (
-    'scene-0061',
-    'scene-0103',
-    'scene-0553',
-    'scene-0655',
-    'scene-0757',
-    'scene-0916',
-    'scene-0796',
-    'scene-1077',
-    'scene-1094',
-    'scene-1100',
-)
-VERSION = 'v1.0-mini'
-_MAX_FRAMES = 200
 _MAP_RESOLUTION = 0.1  # metres per pixel, fixed by the devkit
 _JPEG_QUALITY = 95
-
-
-class Spec(NamedTuple):
-    """What to write.
-
-    Attributes:
-        scenes: number of scenes, 1 to 10; the second is the first of mini_val.
-        frames: keyframes per scene.
-        scale: factor on 1600 x 900 images and on the intrinsics.
-        seed: of everything; the number of workers does not matter.
-    """
-
-    scenes: int = 10
-    frames: int = 12
-    scale: float = 0.25
-    seed: int = 0
-
-    def check(self) -> Spec:
-        """The spec itself.
-
-        Raises:
-            ValueError: a value is out of range.
-        """
-        if not 1 <= self.scenes <= len(SCENE_NAMES):
-            raise ValueError(
-                f'{self.scenes} scenes: nuScenes mini has {len(SCENE_NAMES)}; '
-                'ask for more frames per scene instead'
-            )
-        if not 1 <= self.frames <= _MAX_FRAMES:
-            raise ValueError(f'{self.frames} frames per scene: must be 1 to {_MAX_FRAMES}')
-        image_size(self.scale)
-        return self
-
-
+_PARTS = 'parts'  # what is known of finished keyframes and scenes; gone when all is complete
 DEFAULT_SPEC = Spec()
 
-
-@lru_cache(maxsize=4)
-def scene_world(spec: Spec, index: int) -> World:
-    """The world of one scene of a data set; every process gets the same."""
-    rng = np.random.default_rng([spec.seed, index])
-    return make_world(SCENE_NAMES[index], spec.frames, spec.scale, rng)
+Job = tuple[Spec, int, int, str]  # spec, scene, keyframe, folder
 
 
-def _write_frame(job: tuple[Spec, int, int, str]) -> tuple[int, int, Observation]:
-    """Draw and store one keyframe; runs in a worker."""
+def _part(root: str, index: int, frame: int) -> Path:
+    return Path(root) / _PARTS / f'{index:03d}-{frame:03d}.npz'
+
+
+def _write_frame(job: Job) -> None:
+    """Draw and store one keyframe, then what was seen in it, which marks it as finished."""
     spec, index, frame, root = job
     world = scene_world(spec, index)
     seed = (spec.seed, index, frame, 1)
@@ -94,7 +48,27 @@ def _write_frame(job: tuple[Spec, int, int, str]) -> tuple[int, int, Observation
         if not cv2.imwrite(path, rendering.image[..., ::-1], options):
             raise OSError(f'could not write {path}; is the disk full?')
     points.tofile(os.path.join(root, data_path(world, index, frame, LIDAR_NAME)))
-    return index, frame, observation
+    with replacing(_part(root, index, frame), 'wb') as file:
+        np.savez(file, **observation._asdict())
+
+
+def _write_scene(job: Job) -> None:
+    """Store the map of a scene and its rows of all tables, as json without the outer brackets."""
+    spec, index, _, root = job
+    world = scene_world(spec, index)
+    _write_map(world, Path(root) / map_path(world))
+    seen = []
+    for frame in range(spec.frames):
+        with np.load(_part(root, index, frame)) as part:
+            seen.append(Observation(**part))
+    for name, records in scene_tables(SceneData(index, world, tuple(seen)), spec.seed).items():
+        path = Path(root) / _PARTS / f'{index:03d}-{name}.json'
+        path.write_text(_rows(records))
+
+
+def _rows(records: list[dict]) -> str:
+    """Rows as they stand in a table, without the brackets around them."""
+    return json.dumps(records, indent=1)[2:-2] if records else ''
 
 
 def _write_map(world: World, path: Path) -> None:
@@ -115,34 +89,95 @@ def _write_map(world: World, path: Path) -> None:
     cv2.imwrite(str(path), mask)
 
 
-def _write_frames(spec: Spec, root: Path, workers: int, progress: bool) -> dict:
-    """Draw all keyframes with a progress bar; observations by (scene, frame)."""
-    jobs = [(spec, s, f, str(root)) for s in range(spec.scenes) for f in range(spec.frames)]
-    bar = tqdm(total=len(jobs), desc='synthetic nuScenes', unit='keyframe', disable=not progress)
-    observations = {}
-    with bar:
-        if workers <= 1:
-            for index, frame, observation in map(_write_frame, jobs):
-                observations[index, frame] = observation
-                bar.update()
-            return observations
-        _write_frame_compiles()
-        method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
-        with multiprocessing.get_context(method).Pool(workers, cv2.setNumThreads, (0,)) as pool:
-            for index, frame, observation in pool.imap_unordered(_write_frame, jobs):
-                observations[index, frame] = observation
-                bar.update()
-    return observations
-
-
-def _write_frame_compiles() -> None:
+def _compile() -> None:
     """Compile the numba code once, before workers inherit it."""
-    tiny = make_world(SCENE_NAMES[0], 1, 0.01, np.random.default_rng(0))
+    tiny = make_world('scene-0061', 1, 0.01, np.random.default_rng(0))
     observe_frame(tiny, 0, (0,))
 
 
+@contextlib.contextmanager
+def _pool(workers: int) -> Iterator[Callable]:
+    """A `map` that loses the order, in this process or in several."""
+    if workers <= 1:
+        yield map
+        return
+    _compile()
+    method = 'fork' if 'fork' in multiprocessing.get_all_start_methods() else 'spawn'
+    with multiprocessing.get_context(method).Pool(workers, cv2.setNumThreads, (0,)) as pool:
+        yield pool.imap_unordered
+
+
+def _run(mapper: Callable, task: Callable, jobs: list[Job], what: str, bar: tqdm) -> None:
+    bar.set_description(what)
+    bar.reset(total=len(jobs))
+    for _ in mapper(task, jobs):
+        bar.update()
+
+
+def _write_parts(spec: Spec, root: Path, workers: int, progress: bool) -> None:
+    """Draw the keyframes that are not there yet, then describe the scenes."""
+    every = [(spec, s, f, str(root)) for s in spec.indices for f in range(spec.frames)]
+    todo = [job for job in every if not _part(job[3], job[1], job[2]).exists()]
+    scenes = [(spec, index, 0, str(root)) for index in spec.indices]
+    with _pool(workers) as mapper, tqdm(unit='', disable=not progress) as bar:
+        _run(mapper, _write_frame, todo, 'synthetic nuScenes, keyframes', bar)
+        _run(mapper, _write_scene, scenes, 'synthetic nuScenes, scenes', bar)
+
+
+def _join_tables(spec: Spec, root: Path) -> None:
+    """Put the scenes' rows together, a table at a time, without holding any in memory."""
+    fixed = fixed_tables(spec.seed)
+    for name in TABLES:
+        texts: Iterable[str] = (
+            (root / _PARTS / f'{index:03d}-{name}.json').read_text() for index in spec.indices
+        )
+        with open(root / spec.version / f'{name}.json', 'w') as file:
+            filled = False
+            for text in (_rows(fixed[name]), *texts) if name in fixed else texts:
+                if text:
+                    file.write(',\n' if filled else '[\n')
+                    file.write(text)
+                    filled = True
+            file.write('\n]' if filled else '[]')
+
+
+def _fingerprint(spec: Spec) -> str:
+    """What an interrupted run must have in common with the one that goes on with it."""
+    digest = hashlib.md5()
+    for path in sorted(Path(__file__).parent.glob('*.py')):
+        digest.update(path.read_bytes())
+    return json.dumps([spec._asdict(), digest.hexdigest()])
+
+
+@contextlib.contextmanager
+def _unfinished(target: Path, spec: Spec) -> Iterator[Path]:
+    """The hidden folder in which a data set grows, empty or left by an equal run before.
+
+    Raises:
+        FileExistsError: another process is at work in it.
+    """
+    root = target.parent / f'.{target.name}.unfinished'
+    root.mkdir(parents=True, exist_ok=True)
+    with open(target.parent / f'.{target.name}.lock', 'w') as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise FileExistsError(f'{target} is just being written by another process') from None
+        mark, fingerprint = root / 'spec.json', _fingerprint(spec)
+        if not mark.exists() or mark.read_text() != fingerprint:
+            shutil.rmtree(root)
+            root.mkdir()
+            for channel in (*CAMERA_NAMES, LIDAR_NAME):
+                (root / 'samples' / channel).mkdir(parents=True)
+            for folder in ('maps', spec.version, _PARTS):
+                (root / folder).mkdir()
+            mark.write_text(fingerprint)
+        yield root
+        os.unlink(lock.name)
+
+
 def make_dataset(
-    out: str,
+    out: str | Path,
     spec: Spec = DEFAULT_SPEC,
     workers: int = 1,
     force: bool = False,
@@ -150,13 +185,13 @@ def make_dataset(
 ) -> Path:
     """Write a data set in the nuScenes format.
 
-    Everything is written to a temporary folder beside `out`, which is renamed when complete: an
-    interrupted run leaves no half data set behind.
+    Everything is written to a hidden folder beside `out`, which is renamed when complete. What an
+    interrupted run left there is used by the next one that is asked for the same.
 
     Args:
         out: root of the data set.
         spec: what to write.
-        workers: processes; the result does not depend on it.
+        workers: processes; the result does not depend on it, to the byte.
         force: replace an existing folder.
         progress: show a progress bar.
 
@@ -164,7 +199,8 @@ def make_dataset(
         The root.
 
     Raises:
-        FileExistsError: `out` exists, is not empty, and `force` was not given.
+        FileExistsError: `out` exists, is not empty, and `force` was not given; or another process
+            is writing it.
         ValueError: the spec is out of range.
     """
     spec.check()
@@ -174,30 +210,12 @@ def make_dataset(
     if target.exists() and any(target.iterdir()) and not force:
         raise FileExistsError(f'{target} is not empty; choose another folder or pass --force')
     target.parent.mkdir(parents=True, exist_ok=True)
-    root = Path(tempfile.mkdtemp(prefix=f'.{target.name}-', dir=target.parent))
-    try:
-        _write_all(spec, root, workers, progress)
-        root.chmod(0o755)
+    with _unfinished(target, spec) as root:
+        _write_parts(spec, root, workers, progress)
+        _join_tables(spec, root)
+        shutil.rmtree(root / _PARTS)
+        (root / 'spec.json').unlink()
         if target.exists():
             shutil.rmtree(target)
         root.rename(target)
-    except BaseException:
-        shutil.rmtree(root, ignore_errors=True)
-        raise
     return target
-
-
-def _write_all(spec: Spec, root: Path, workers: int, progress: bool) -> None:
-    for channel in (*CAMERA_NAMES, LIDAR_NAME):
-        (root / 'samples' / channel).mkdir(parents=True)
-    for folder in ('maps', VERSION):
-        (root / folder).mkdir()
-    observations = _write_frames(spec, root, workers, progress)
-    scenes = []
-    for index in range(spec.scenes):
-        world = scene_world(spec, index)
-        _write_map(world, root / map_path(world))
-        seen = tuple(observations[index, frame] for frame in range(spec.frames))
-        scenes.append(SceneData(index, world, seen))
-    for name, records in make_tables(scenes, spec.seed).items():
-        (root / VERSION / f'{name}.json').write_text(json.dumps(records, indent=1))

@@ -88,8 +88,18 @@ class DeterministicPnP(nn.Module):
             lower: Lower bound of the projections, (B, 2); -1e9 for none.
             upper: Upper bound, (B, 2); 1e9 for none.
             pose_init: Starting poses, (B, dim), where the module was made to take them.
+
+        Raises:
+            ValueError: If ``pose_init`` is missing where the module was made to take it.
         """
+        if self.with_pose_init and pose_init is None:
+            raise ValueError('this module was made with with_pose_init=True: give pose_init')
         layer = self.layer
+        # A placeholder object at the end: onnxruntime's reductions fail where there is none.
+        x3d, x2d, w2d, cam2img, lower, upper = (
+            _append_zeros(tensor) for tensor in (x3d, x2d, w2d, cam2img, lower, upper)
+        )
+        pose_init = None if pose_init is None else _append_zeros(pose_init)
         inputs = Inputs(
             x3d,
             x2d,
@@ -106,14 +116,12 @@ class DeterministicPnP(nn.Module):
         problem, offset = layer.problem(inputs)
         columns = problem.columns()
         if self.with_pose_init:
-            if pose_init is None:
-                raise ValueError('this module was made with with_pose_init=True: give pose_init')
             start = layer.shift(pose_init, offset, 1)
             best = layer.solver.solve(layer.pose_type, columns, start, self.fast_mode)
         else:
             best = self._solve_fan(problem, columns)
         solved = layer.finish(inputs, problem, offset, best, with_pose_plus=False)
-        return ExportedPose(solved.pose, solved.cost, solved.covariance)
+        return ExportedPose(solved.pose[:-1], solved.cost[:-1], solved.covariance[:-1])
 
     def _solve_fan(self, problem: Problem, columns: Columns) -> Solution:
         """Solves from every rotation at once, as so many objects, and keeps the cheapest."""
@@ -140,7 +148,8 @@ def export_onnx(module: DeterministicPnP, path: str | Path, opset_version: int =
     """Writes a module as an ONNX file that takes any number of objects and points.
 
     Inputs are named as the arguments of `DeterministicPnP.forward`, outputs as the fields of
-    `ExportedPose`. float32.
+    `ExportedPose`. float32. The file grows with the iterations; on 6DoF layers, and more so before
+    torch 2.1, writing ten of them takes a minute or two.
 
     Args:
         module: What to export.
@@ -188,6 +197,11 @@ def export_onnx(module: DeterministicPnP, path: str | Path, opset_version: int =
             do_constant_folding=False,  # folding this many nodes takes minutes and gains nothing
             **options,
         )
+
+
+def _append_zeros(tensor: Tensor) -> Tensor:
+    """One more object, (B, ...) -> (B + 1, ...)."""
+    return torch.cat((tensor, tensor.new_zeros((1, *tensor.shape[1:]))))
 
 
 def cube_rotations() -> Tensor:

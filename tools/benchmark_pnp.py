@@ -132,19 +132,31 @@ def sampling_plain(objects: Objects, samples: int) -> None:
     reference.importance_sampling(problem, pose, covariance, samples).logsumexp(0).sum().backward()
 
 
-def seconds(function: Callable[[], None], repeats: int, device: str) -> float:
-    """Median wall time after one warm-up; every run draws the same numbers in every process."""
+def side_by_side(
+    plain: Callable[[], None], ours: Callable[[], None], repeats: int, device: str
+) -> tuple[float, float, float]:
+    """Median wall times of both, and the median of their ratio.
+
+    The two take turns, so that whatever slows the machine down for a while slows down both. One
+    warm-up each; every run draws the same numbers in every process.
+    """
     times = []
     for seed in range(repeats + 1):
         torch.manual_seed(seed)
-        if device == 'cuda':
-            torch.cuda.synchronize()
-        start = time.perf_counter()
-        function()
-        if device == 'cuda':
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return sorted(times[1:])[repeats // 2]
+        times.append((seconds(plain, device), seconds(ours, device)))
+    first, second = torch.tensor(times[1:], dtype=torch.float64).t()
+    return first.median().item(), second.median().item(), (first / second).median().item()
+
+
+def seconds(function: Callable[[], None], device: str) -> float:
+    """Wall time of one call."""
+    if device == 'cuda':
+        torch.cuda.synchronize()
+    start = time.perf_counter()
+    function()
+    if device == 'cuda':
+        torch.cuda.synchronize()
+    return time.perf_counter() - start
 
 
 def _memory_worker(name: str, size: tuple[int, int, int], device: str, queue: object) -> None:
@@ -207,8 +219,8 @@ def speed_table(device: str, repeats: int) -> None:
             ),
         ]
         for label, plain, ours in rows:
-            one, other = seconds(plain, repeats, device), seconds(ours, repeats, device)
-            print(f'{label:34}{one * 1e3:9.1f} ms{other * 1e3:9.1f} ms{one / other:8.1f}x')
+            one, other, ratio = side_by_side(plain, ours, repeats, device)
+            print(f'{label:34}{one * 1e3:9.1f} ms{other * 1e3:9.1f} ms{ratio:8.1f}x')
         one, other = (peak_memory(name, size, device) for name in ('plain', 'ours'))
         print(
             f'{"  peak memory, Monte Carlo term":34}{one:9.1f} MB{other:9.1f} MB{one / other:8.1f}x'

@@ -151,12 +151,16 @@ def train(args: argparse.Namespace, variant: Variant, seed: int, folder: Path, c
     StepChain(folder / 'steps.json').run([step])
 
 
+def is_measured(folder: Path, cfg: Config) -> bool:
+    """Whether a run of this config is done."""
+    record = folder / 'measured.json'
+    if not record.is_file():
+        return False
+    return json.loads(record.read_text())['fingerprint'] == config_fingerprint(cfg)
+
+
 def measure_run(args: argparse.Namespace, folder: Path, cfg: Config) -> None:
     """Measures the checkpoints of a run and keeps the last of them."""
-    mark = config_fingerprint(cfg)
-    record = folder / 'measured.json'
-    if record.is_file() and json.loads(record.read_text())['fingerprint'] == mark:
-        return
     interval = args.iters // args.points
     steps = [interval * (i + 1) for i in range(args.points)]
     curve: list[Measured] = []
@@ -166,7 +170,8 @@ def measure_run(args: argparse.Namespace, folder: Path, cfg: Config) -> None:
         curve.append(measured)
     np.savez_compressed(folder / 'shown.npz', **shown._asdict())
     values = [{k: v.tolist() for k, v in measured._asdict().items()} for measured in curve]
-    record.write_text(json.dumps({'fingerprint': mark, 'steps': steps, 'curve': values}))
+    record = {'fingerprint': config_fingerprint(cfg), 'steps': steps, 'curve': values}
+    (folder / 'measured.json').write_text(json.dumps(record))
     for step in steps[:-1]:
         (folder / 'train' / f'iter_{step}.pth').unlink()
 
@@ -214,8 +219,9 @@ def main() -> None:
             print(f'\nrun {number} of {len(pairs)}; left about {left:.0f} min on an idle machine')
             folder = Path(args.out) / 'runs' / f'{variant.name}-{seed}'
             cfg = run_config(args, variant, objects)
-            train(args, variant, seed, folder, cfg)
-            measure_run(args, folder, cfg)
+            if not is_measured(folder, cfg):
+                train(args, variant, seed, folder, cfg)
+                measure_run(args, folder, cfg)
             done.append((variant, seed, folder))
             print('\n' + report(args, done), flush=True)
     except (StepFailed, FileNotFoundError, FileExistsError, ValueError) as error:

@@ -166,7 +166,7 @@ def giou(a, b):
 
 
 def test_losses_equal_the_formulas():
-    head = small_head()
+    head = small_head(bbox_inside_only=False)
     torch.nn.init.normal_(head.conv_cls.weight, std=0.5)
     torch.nn.init.normal_(head.conv_offset.weight, std=0.5)
     out = head(small_feats())

@@ -14,6 +14,7 @@ from torch import Tensor
 from epropnp_det.pnp import PerspectiveCamera
 
 from ..losses import MixtureNLLLoss
+from ..precision import at_least_float32
 from ..structures import DenseFeatures, GroundTruth, ImageGeometry, ObjectSamples
 from .depth_branch import DepthBranch
 from .lidar_points import CellTargets, LidarPoints, cell_targets
@@ -113,11 +114,13 @@ class AuxiliaryHead(BaseModule):
             ``loss_proj``, ``loss_regr`` and ``loss_depth``, as configured.
         """
         with torch.autocast(features.key.device.type, enabled=False):
-            features = features._replace(key=_full(features.key), value=_full(features.value))
+            features = features._replace(
+                key=at_least_float32(features.key), value=at_least_float32(features.value)
+            )
             points = self._lidar(lidar_points, geometry)
             losses = {}
             if self.roi_branch is not None:
-                objects = supervised_objects(samples, gt, _full(query), dims)
+                objects = supervised_objects(samples, gt, at_least_float32(query), dims)
                 losses.update(self._roi_losses(features, objects, points, camera, geometry))
             if self.depth_branch is not None:
                 losses['loss_depth'] = self._depth_loss(features, points, geometry)
@@ -205,8 +208,3 @@ class AuxiliaryHead(BaseModule):
             weight=weight,
             avg_factor=reduce_mean(weight.sum()).clamp(min=1),
         )
-
-
-def _full(tensor: Tensor) -> Tensor:
-    """In float32, or float64 where it is that already."""
-    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))

@@ -13,6 +13,7 @@ from mmdet.core import reduce_mean
 from mmdet3d.models.builder import HEADS, build_loss
 from torch import Tensor, nn
 
+from ..precision import at_least_float32
 from ..structures import DenseOutput, GroundTruth
 from ..targets import (
     DenseTargets,
@@ -50,10 +51,10 @@ class FCOSEmbeddingHead(BaseModule):
         centerness_channels: Channels of the centerness trunk.
         class_aware_center: Whether each class has a centre of its own (v1b_220411, v2).
         with_bbox: Whether to build the 2D box branch (v2).
-        bbox_activation: What keeps distances to the box sides positive: 'relu' as the official
-            code, whose gradient dies at 0, 'softplus' or 'exp' (W22).
+        bbox_activation: What keeps distances to the box sides positive: 'softplus', 'exp', or
+            'relu' as the official code, whose gradient dies at 0 (W22).
         bbox_inside_only: Whether only points inside their 2D box train the box branch, because no
-            box around the point can equal the target elsewhere (W22).
+            box around the point can equal the target elsewhere (W22); False as the official code.
         ignore_regions: Whether background inside ignored boxes is left out of the classification
             loss (W23); the official code trains it as background.
         center_radius: Half size of the positive square in strides.
@@ -89,8 +90,8 @@ class FCOSEmbeddingHead(BaseModule):
         centerness_channels: int = 64,
         class_aware_center: bool = True,
         with_bbox: bool = True,
-        bbox_activation: str = 'relu',
-        bbox_inside_only: bool = False,
+        bbox_activation: str = 'softplus',
+        bbox_inside_only: bool = True,
         ignore_regions: bool = True,
         center_radius: float = 1.5,
         norm_cfg: dict | None = None,
@@ -219,13 +220,13 @@ class FCOSEmbeddingHead(BaseModule):
         cls_logits = self.conv_cls(_run(self.conv_cls_prev, cls_feat))
         centerness = self.conv_centerness(_run(self.conv_centerness_prev, reg_feat))
         # pixels need more digits than half precision has
-        offsets = self.conv_offset(_run(self.conv_offset_prev, reg_feat)).float()
+        offsets = at_least_float32(self.conv_offset(_run(self.conv_offset_prev, reg_feat)))
         points = point_grid([offsets], [stride]).points.t().reshape(2, *offsets.shape[-2:])
         centers = points[None, None] + offsets.unflatten(1, (-1, 2)) * stride  # (B, C, 2, h, w)
         embeddings = self.conv_emb(_run(self.conv_emb_prev, reg_feat))
         bboxes = None
         if with_bbox:
-            distances = self.conv_bbox(_run(self.conv_bbox_prev, reg_feat)).float()
+            distances = at_least_float32(self.conv_bbox(_run(self.conv_bbox_prev, reg_feat)))
             bboxes = _ACTIVATIONS[self.bbox_activation](distances) * stride
         return cls_logits, centerness, centers.flatten(1, 2), embeddings, bboxes
 
@@ -286,13 +287,13 @@ class FCOSEmbeddingHead(BaseModule):
         logits = torch.cat([level.flatten(2) for level in output.cls_logits], 2)  # (B, C, P)
         losses = {
             'loss_cls': self.loss_cls(
-                logits.transpose(1, 2).flatten(0, 1).float(),  # (B P, C)
+                at_least_float32(logits.transpose(1, 2).flatten(0, 1)),  # (B P, C)
                 targets.labels.flatten(),
                 weight=targets.cls_weights.flatten(),
                 avg_factor=num_pos,
             ),
             'loss_centerness': self.loss_centerness(
-                gather_points(output.centerness, *at)[:, 0].float(),
+                at_least_float32(gather_points(output.centerness, *at)[:, 0]),
                 targets.centerness,
                 avg_factor=num_pos,
             ),

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..precision import at_least_float32
 from ..structures import DenseOutput, ObjectQueries
 from .object_sampling import gather_queries
 from .point_grid import point_grid
@@ -37,7 +38,8 @@ class Candidates(NamedTuple):
 
 def _flat_probs(maps: Sequence[Tensor]) -> Tensor:
     """Sigmoid of all levels in the order of ``PointGrid``, (B, P, C)."""
-    return torch.cat([level.float().sigmoid().flatten(2) for level in maps], 2).transpose(1, 2)
+    probs = [at_least_float32(level).sigmoid().flatten(2) for level in maps]
+    return torch.cat(probs, 2).transpose(1, 2)
 
 
 def _top_per_image(scores: Tensor, img_inds: Tensor, num_imgs: int, limit: int) -> Tensor:

@@ -46,7 +46,7 @@ setup(
         # mmcv-full, mmdet3d and lyft-dataset-sdk cannot stand here: docs/install.md says why.
         'det': requirements('detector.txt'),
         'test': requirements('dev.txt'),
-        'onnx': ['onnx', 'onnxruntime', 'onnxscript; python_version >= "3.10"'],
+        'onnx': ['onnx', 'onnxruntime'],
     },
     zip_safe=False,
 )

@@ -3,10 +3,12 @@
     python tools/fuzz_pnp.py [--objects 100000] [--seed 0]
 
 Batches mix healthy with degenerate objects, over 4DoF and 6DoF, float32 and float64, few and many
-points, both solver modes. For each batch it is checked that nothing raises; that results and
-gradients are finite, and zero gradients and zero loss where ``valid`` is false; that objects nobody
-could solve are flagged, and healthy ones are not; and that the healthy ones come out bit for bit as
-they do in a batch of healthy objects only. Ends with a table, and with status 1 if a promise broke.
+points, both solver modes; some batches are empty. Each goes through a training step
+(`monte_carlo_forward`, loss, backward) and through `forward` with a backward pass. It is checked
+that nothing raises; that results and gradients are finite, and zero gradients and zero loss where
+``valid`` is false; that objects nobody could solve are flagged, and healthy ones are not; and that
+the healthy ones come out bit for bit as they do in a batch of healthy objects only. Ends with a
+table, and with status 1 if a promise broke.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import itertools
 import sys
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable, NamedTuple
 
@@ -32,6 +35,7 @@ from epropnp_det.pnp import (
     PerspectiveCamera,
     RSLMSolver,
 )
+from epropnp_det.pnp.layer import EProPnP
 
 NAN, INF = float('nan'), float('inf')
 
@@ -109,6 +113,20 @@ def _one_axis(one: Objects, generator: torch.Generator) -> None:
     one.w2d[:, 0] = 0
 
 
+def _some_points_behind(one: Objects, generator: torch.Generator) -> None:
+    one.x3d[::2] += 60 * (torch.rand(3, generator=generator).to(one.x3d) * 2 - 1)
+    one.x3d[::2, 2] -= 60
+
+
+def _all_points_behind(one: Objects, generator: torch.Generator) -> None:
+    one.x3d[:, 1] += 1e3 * torch.randn(len(one.x3d), generator=generator).to(one.x3d)
+    one.pose[:3] = torch.tensor([0.0, 0.0, -1e3]).to(one.pose)
+
+
+def _no_focal_length(one: Objects, generator: torch.Generator) -> None:
+    one.cam2img[0, 0] = 0
+
+
 def _mirrored(one: Objects, generator: torch.Generator) -> None:
     one.x2d[:, 1] = 900 - one.x2d[:, 1]
 
@@ -134,6 +152,7 @@ KINDS: dict[str, Kind] = {
     'weights x 1e4': Kind(_scale('w2d', 1e4), None),
     'weights x 1e18': Kind(_scale('w2d', 1e18), None),
     'weights x 1e37': Kind(_scale('w2d', 1e37), None),
+    'one weight of 1e30': Kind(_set('w2d', 1e30), None),
     'weights x 1e-6': Kind(_scale('w2d', 1e-6), None),
     'weights x 1e-30': Kind(_scale('w2d', 1e-30), None),
     'coincident x3d': Kind(_coincide('x3d'), None),
@@ -150,9 +169,12 @@ KINDS: dict[str, Kind] = {
     'x2d x 1e20': Kind(_scale('x2d', 1e20), None),
     'random pixels': Kind(_random_pixels, None),
     'mirrored pixels': Kind(_mirrored, None),
+    'some points behind': Kind(_some_points_behind, None),
+    'all points behind': Kind(_all_points_behind, None),
     'pose_init behind': Kind(_behind, None),
     'pose_init x 1e20': Kind(_scale('pose', 1e20), None),
     'cam2img zero': Kind(_set('cam2img', 0.0, everywhere=True), True),
+    'one focal length zero': Kind(_no_focal_length, True),
     'cam2img x 1e-20': Kind(_scale('cam2img', 1e-20), None),
     'cam2img x 1e15': Kind(_scale('cam2img', 1e15), None),
     'cam2img negative': Kind(_scale('cam2img', -1.0), None),
@@ -174,7 +196,7 @@ class Setting(NamedTuple):
 SETTINGS = [
     Setting(dof, dtype, points, fast, normalize, bounded)
     for (dof, dtype, points), (fast, normalize, bounded) in zip(
-        itertools.product((4, 6), (torch.float32, torch.float64), (4, 16, 40)),
+        itertools.product((4, 6), (torch.float32, torch.float64), (3, 16, 40)),
         itertools.cycle(itertools.product((False, True), repeat=3)),
     )
 ]
@@ -201,30 +223,38 @@ def healthy_objects(num: int, setting: Setting, generator: torch.Generator) -> O
 
 
 class Outcome(NamedTuple):
-    """Everything that a step returned, by object first, and gradients."""
+    """Everything that a call returned, by object first, and gradients."""
 
+    call: str
     results: dict[str, Tensor]
     losses: Tensor
     gradients: list[Tensor]
 
 
-def run_step(objects: Objects, setting: Setting, seed: int) -> Outcome:
-    """One training step."""
+def make_layer(setting: Setting) -> EProPnP:
+    """A layer that is quick to run."""
     layer = EProPnP4DoF if setting.dof == 4 else EProPnP6DoF
-    pnp = layer(
+    return layer(
         mc_samples=16,
         normalize=setting.normalize,
         solver=LMSolver(num_iter=4),
         init_solver=RSLMSolver(num_proposals=8),
     )
+
+
+def make_camera(objects: Objects, setting: Setting) -> PerspectiveCamera:
+    """With or without image bounds."""
     if setting.bounded:
-        camera = PerspectiveCamera.from_image_size(objects.cam2img, torch.tensor([1600.0, 900.0]))
-    else:
-        camera = PerspectiveCamera(objects.cam2img)
+        return PerspectiveCamera.from_image_size(objects.cam2img, torch.tensor([1600.0, 900.0]))
+    return PerspectiveCamera(objects.cam2img)
+
+
+def run_step(objects: Objects, setting: Setting, seed: int) -> Outcome:
+    """One training step."""
     inputs = [tensor.clone().requires_grad_() for tensor in objects[:3]]
-    result = pnp.monte_carlo_forward(
+    result = make_layer(setting).monte_carlo_forward(
         *inputs,
-        camera,
+        make_camera(objects, setting),
         pose_init=objects.pose,
         with_pose_plus=True,
         fast_mode=setting.fast_mode,
@@ -237,8 +267,31 @@ def run_step(objects: Objects, setting: Setting, seed: int) -> Outcome:
     losses = (result.cost_target + result.log_weights.logsumexp(0)).detach()
     loss = MonteCarloPoseLoss().eval()(result.log_weights, result.cost_target, 1.0)
     (loss + 0.1 * result.pose_plus.sum()).backward()
+    return outcome('monte_carlo_forward', fields, losses, inputs)
+
+
+def run_forward(objects: Objects, setting: Setting, seed: int) -> Outcome:
+    """Plain pose estimation, and a loss on the derivative step."""
+    inputs = [tensor.clone().requires_grad_() for tensor in objects[:3]]
+    result = make_layer(setting)(
+        *inputs,
+        make_camera(objects, setting),
+        pose_init=objects.pose,
+        with_pose_plus=True,
+        fast_mode=setting.fast_mode,
+        generator=torch.Generator().manual_seed(seed),
+        force_init_solve=True,
+    )
+    assert result.pose_plus is not None
+    result.pose_plus.sum().backward()
+    return outcome('forward', result._asdict(), result.cost.detach(), inputs)
+
+
+def outcome(call: str, fields: dict[str, Tensor], losses: Tensor, inputs: list[Tensor]) -> Outcome:
+    """Collects what a call left behind."""
     gradients = [tensor.grad for tensor in inputs if tensor.grad is not None]
-    return Outcome({k: v.detach() for k, v in fields.items()}, losses, gradients)
+    assert len(gradients) == len(inputs), 'an input got no gradient'
+    return Outcome(call, {k: v.detach() for k, v in fields.items()}, losses, gradients)
 
 
 def _per_object(tensor: Tensor) -> Tensor:
@@ -257,32 +310,44 @@ def check_batch(setting: Setting, num: int, seed: int) -> tuple[Counter, list[st
         if sick[index]:
             one = Objects(*(tensor[index] for tensor in spoiled))
             KINDS[names[picks[index]]].spoil(one, generator)
-    outcome, expected = (run_step(objects, setting, seed) for objects in (spoiled, clean))
-    valid = outcome.results['valid']
-    broken = torch.zeros(num, dtype=torch.bool)
+    must = torch.tensor([KINDS[names[pick]].must_be_invalid is True for pick in picks]).bool()
     reasons: list[str] = []
-
-    def note(bad: Tensor, reason: str) -> None:
-        for index in bad.nonzero()[:, 0].tolist():
-            kind = names[picks[index]] if sick[index] else 'healthy'
-            reasons.append(f'{kind}: {reason} ({setting}, seed {seed}, object {index})')
-        broken.logical_or_(bad)
-
-    for name, value in outcome.results.items():
-        note(~_per_object(torch.isfinite(value)), f'{name} is not finite')
-        same = _per_object(value == expected.results[name])
-        note(~sick & ~same, f'{name} of a healthy neighbour changed')
-    for name, value, other in zip(('x3d', 'x2d', 'w2d'), outcome.gradients, expected.gradients):
-        note(~_per_object(torch.isfinite(value)), f'gradient of {name} is not finite')
-        note(~valid & ~_per_object(value == 0), f'gradient of {name} of an invalid object')
-        note(~sick & ~_per_object(value == other), f'gradient of {name} of a neighbour changed')
-    note(~valid & (outcome.losses.abs() > 1e-5), 'an invalid object has a loss')
-    note(~sick & ~valid, 'a healthy object is called invalid')
-    must = torch.tensor([KINDS[names[pick]].must_be_invalid is True for pick in picks])
-    note(sick & must & valid, 'is called valid')
     kinds = Counter(names[pick] for index, pick in enumerate(picks) if sick[index])
-    kinds['(flagged invalid)'] = int((sick & ~valid).sum())
+    for call in (run_step, run_forward):
+        found, expected = (call(objects, setting, seed) for objects in (spoiled, clean))
+        for bad, reason in broken_promises(found, expected, sick, must):
+            for index in bad.nonzero()[:, 0].tolist():
+                kind = names[picks[index]] if sick[index] else 'healthy'
+                where = f'{found.call}, {setting}, seed {seed}, object {index}'
+                reasons.append(f'{kind}: {reason} ({where})')
+        if call is run_step:
+            kinds['(flagged invalid)'] = int((sick & ~found.results['valid']).sum())
     return kinds, reasons
+
+
+def broken_promises(
+    found: Outcome, expected: Outcome, sick: Tensor, must_be_invalid: Tensor
+) -> Iterator[tuple[Tensor, str]]:
+    """Yields which objects (B,) break a promise, and what it is.
+
+    Args:
+        found: Of the batch with degenerate objects.
+        expected: Of the same batch before some were spoiled.
+        sick: Objects that were spoiled, (B,).
+        must_be_invalid: Objects that must be flagged where they are sick, (B,).
+    """
+    valid = found.results['valid']
+    for name, value in found.results.items():
+        yield ~_per_object(torch.isfinite(value)), f'{name} is not finite'
+        same = _per_object(value == expected.results[name])
+        yield ~sick & ~same, f'{name} of a healthy neighbour changed'
+    for name, value, other in zip(('x3d', 'x2d', 'w2d'), found.gradients, expected.gradients):
+        yield ~_per_object(torch.isfinite(value)), f'gradient of {name} is not finite'
+        yield ~valid & ~_per_object(value == 0), f'gradient of {name} of an invalid object'
+        yield ~sick & ~_per_object(value == other), f'gradient of {name} of a neighbour changed'
+    yield ~valid & (found.losses.abs() > 1e-5), 'an invalid object has a loss'
+    yield ~sick & ~valid, 'a healthy object is called invalid'
+    yield sick & must_be_invalid & valid, 'is called valid'
 
 
 def run(num_objects: int, seed: int = 0, batch: int = 512, progress: bool = False) -> tuple:
@@ -290,6 +355,8 @@ def run(num_objects: int, seed: int = 0, batch: int = 512, progress: bool = Fals
     total: Counter = Counter()
     broken: list[str] = []
     seen, start = 0, time.time()
+    for setting in SETTINGS:
+        broken.extend(check_batch(setting, 0, seed)[1])
     for index in itertools.count():
         if seen >= num_objects:
             break
@@ -319,6 +386,7 @@ def main() -> None:
     for name in KINDS:
         print(f'{name:24}{total[name]:8}')
     print(f'{"all":24}{sum(total.values()):8}, {invalid} of them flagged invalid')
+    print(f'and {len(SETTINGS)} batches of no objects')
     print(f'{len(broken)} broken promises in {time.time() - start:.0f} s')
     for reason in broken[:20]:
         print(' ', reason)

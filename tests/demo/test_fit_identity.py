@@ -1,0 +1,66 @@
+import sys
+
+import pytest
+import torch
+
+
+@pytest.fixture(scope='module')
+def fit_identity(repository):
+    sys.path.insert(0, str(repository / 'demo'))
+    import fit_identity
+
+    yield fit_identity
+    sys.path.remove(str(repository / 'demo'))
+
+
+def arguments(fit_identity, monkeypatch, *options):
+    monkeypatch.setattr(sys, 'argv', ['fit_identity', *map(str, options)])
+    return fit_identity.parse_args()
+
+
+def test_writes_a_picture_and_reports_errors(fit_identity, tmp_path, monkeypatch, capsys):
+    arguments(fit_identity, monkeypatch, '--steps', 3, '--batch', 4, '--out', tmp_path)
+    fit_identity.main()
+    assert (tmp_path / 'fit_identity.png').stat().st_size > 10000
+    assert 'after:' in capsys.readouterr().out
+
+
+def test_a_step_moves_every_parameter(fit_identity, monkeypatch):
+    trainer = fit_identity.Trainer(arguments(fit_identity, monkeypatch, '--batch', 8))
+    before = [parameter.detach().clone() for parameter in trainer.model.parameters()]
+    trainer.step()
+    for old, new in zip(before, trainer.model.parameters()):
+        assert (old != new).any()
+        assert new.isfinite().all()
+
+
+def test_learns_from_poses_alone(fit_identity, monkeypatch):
+    """Forty steps already lower the derivative regularisation."""
+    trainer = fit_identity.Trainer(arguments(fit_identity, monkeypatch, '--batch', 64))
+    truth = trainer.validation[:64]
+
+    def error():
+        with torch.no_grad():
+            result = trainer.layer(
+                *trainer.model(truth), trainer.camera, pose_init=truth, with_pose_plus=True
+            )
+            return fit_identity.regularisation(result.pose_plus, truth).item()
+
+    before = error()
+    for _ in range(40):
+        trainer.step()
+    assert error() < 0.75 * before
+
+
+def test_regularisation_and_angles(fit_identity):
+    truth = torch.tensor([[0.0, 0.0, 5.0, 1.0, 0.0, 0.0, 0.0]])
+    turned = torch.tensor([[0.0, 3.0, 5.0, 0.0, 0.0, 1.0, 0.0]])  # 3 away, half a turn about y
+    assert fit_identity.rotation_degrees(turned[:, 3:], truth[:, 3:]).item() == pytest.approx(180)
+    assert fit_identity.regularisation(turned, truth).item() == pytest.approx(0.1 * 2.5 + 0.1 * 2)
+    assert fit_identity.regularisation(truth, truth).item() == 0
+
+
+def test_refuses_no_steps(fit_identity, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        arguments(fit_identity, monkeypatch, '--steps', 0)
+    assert 'must be positive' in capsys.readouterr().err

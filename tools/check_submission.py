@@ -1,10 +1,10 @@
 """Check a submission file (.json or .zip) and name the first entry that the server would refuse."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
+from epropnp_det.datasets.annotation_check import check_annotation_file, read_annotation_file
 from epropnp_det.datasets.evaluation import DEFAULT_SPLITS
 from epropnp_det.datasets.submission_check import check_submission
 from epropnp_det.datasets.tables import load_tables, split_samples
@@ -25,8 +25,11 @@ def parse_args() -> argparse.Namespace:
 def sample_tokens(args: argparse.Namespace) -> list[str] | None:
     """Samples of the split that the command line names, if any."""
     if args.ann_file:
-        images = json.loads(Path(args.ann_file).read_text())['images']
-        return list(dict.fromkeys(image['token'] for image in images))
+        if not Path(args.ann_file).is_file():
+            raise FileNotFoundError(f'no annotation file {args.ann_file}')
+        content = read_annotation_file(args.ann_file)
+        check_annotation_file(content, args.ann_file)
+        return list(dict.fromkeys(str(i.get('token', i['id'])) for i in content['images']))
     if args.data_root:
         split = args.split or DEFAULT_SPLITS.get(args.version, 'test')
         samples = split_samples(load_tables(args.data_root, args.version), split)

@@ -15,6 +15,7 @@ from epropnp_det.datasets.evaluation import (
     metrics_table,
     ranges_table,
 )
+from epropnp_det.datasets.submission_check import check_submission
 from epropnp_det.datasets.tables import load_tables
 
 
@@ -45,6 +46,9 @@ def main() -> None:
     """Evaluate and print."""
     args = parse_args()
     try:
+        if args.file.endswith('.zip'):
+            raise ValueError(f'{args.file} is packed for the server; unzip it, or pass its .json')
+        check_submission(args.file)
         evaluation = evaluate_submission(
             args.file,
             load_tables(args.data_root, args.version),

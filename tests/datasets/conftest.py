@@ -1,10 +1,12 @@
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 import torch
 
 from epropnp_det.datasets import NuScenesEProPnPDataset
+from epropnp_det.datasets.prepare import prepare_nuscenes
 
 
 @pytest.fixture(scope='session')
@@ -15,8 +17,6 @@ def keyframe_json(keyframe_root):
 @pytest.fixture(scope='session')
 def prepared_root(synthetic_root, tmp_path_factory):
     """The synthetic data set with the annotation files of our converter beside it."""
-    from epropnp_det.datasets.prepare import prepare_nuscenes
-
     root = tmp_path_factory.mktemp('prepared')
     for name in ('samples', 'maps', 'v1.0-mini'):
         (root / name).symlink_to(synthetic_root / name)
@@ -65,3 +65,58 @@ def perfect_results():
         return results
 
     return _perfect_results
+
+
+class Workspace:
+    """A data set of which every file may be damaged."""
+
+    def __init__(self, source, root, perfect_results):
+        shutil.copytree(source / 'v1.0-mini', root / 'v1.0-mini')
+        shutil.copytree(source / 'samples', root / 'samples', symlinks=False, copy_function=_link)
+        (root / 'maps').symlink_to(source / 'maps')
+        self.root, self.ann_file = root, root / 'nuscenes_infos_val_mono3d.coco.json'
+        self.content = json.loads((source / self.ann_file.name).read_text())
+        self.images, self.annotations = self.content['images'], self.content['annotations']
+        self.image_file = root / self.images[0]['file_name']
+        self.lidar_file = root / self.images[0]['lidar_path']
+        self._perfect_results = perfect_results
+
+    def open(self, pipeline=(), text=None, **kwargs):
+        self.ann_file.write_text(json.dumps(self.content) if text is None else text)
+        options = {'test_mode': True, 'img_prefix': str(self.root), **kwargs}
+        return NuScenesEProPnPDataset(str(self.root), str(self.ann_file), list(pipeline), **options)
+
+    def load(self, pipeline=({'type': 'LoadImageMono3D'},)):
+        return self.open(pipeline)[0]
+
+    def evaluate(self, change=lambda results: results, **kwargs):
+        dataset = self.open(**kwargs)
+        return dataset.evaluate(change(self._perfect_results(dataset)))
+
+    def submission(self):
+        dataset = self.open()
+        files, _ = dataset.format_results(self._perfect_results(dataset), str(self.root / 'submission'))
+        return files['img_bbox']
+
+    def replace(self, path, content):
+        """Other bytes instead of a file that may be a link to the sound one."""
+        path.unlink()
+        path.write_bytes(content)
+
+    def edit_table(self, name, change):
+        path = self.root / 'v1.0-mini' / f'{name}.json'
+        path.write_text(json.dumps(change(json.loads(path.read_text()))))
+
+    def prepare(self):
+        return prepare_nuscenes(self.root, 'v1.0-mini', self.root / 'out')
+
+
+def _link(source, target):
+    Path(target).symlink_to(source)
+
+
+@pytest.fixture
+def workspace(prepared_root, perfect_results, tmp_path):
+    root = tmp_path / 'root'
+    root.mkdir()
+    return Workspace(prepared_root, root, perfect_results)

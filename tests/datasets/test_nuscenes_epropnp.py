@@ -4,7 +4,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from mmdet3d.core.bbox import CameraInstance3DBoxes, LiDARInstance3DBoxes
+from mmdet3d.core.bbox import CameraInstance3DBoxes
 from mmdet3d.datasets import NuScenesMonoDataset, build_dataset
 from nuscenes.eval.common.loaders import load_prediction
 from nuscenes.eval.detection.data_classes import DetectionBox
@@ -349,36 +349,6 @@ def test_bare_detections_are_accepted(content, build, tmp_path, perfect_results)
 
 
 # ---- misuse
-
-
-def changed(results, **fields):
-    return [{'img_bbox': {**results[0]['img_bbox'], **fields}}, *results[1:]]
-
-
-MISUSE = {
-    'length': (lambda r: r[:4], '4 results for 6 images'),
-    '2D detector': (lambda r: [[np.zeros((0, 5))] * 10] * 6, '2D detector'),
-    'other model': (lambda r: [{'img_bbox': {'boxes': 1}}, *r[1:]], 'another kind of model'),
-    'missing name': (lambda r: [*r[:5], {'pts_bbox': r[5]['img_bbox']}], 'another kind of model'),
-    'LiDAR boxes': (
-        lambda r: changed(r, boxes_3d=LiDARInstance3DBoxes(torch.zeros(1, 7))),
-        'LiDARInstance3DBoxes',
-    ),
-    'scores': (lambda r: changed(r, scores_3d=torch.rand(1)), 'different numbers'),
-    'labels': (
-        lambda r: changed(r, labels_3d=r[0]['img_bbox']['labels_3d'] + 10),
-        'beyond the 10 classes',
-    ),
-}
-
-
-@pytest.mark.parametrize('kind', MISUSE)
-def test_results_of_something_else_are_named(content, build, tmp_path, kind, perfect_results):
-    dataset = build(content)
-    change, message = MISUSE[kind]
-    with pytest.raises(ValueError, match=message):
-        dataset.format_results(change(perfect_results(dataset)), str(tmp_path / 'out'))
-    assert not (tmp_path / 'out').exists()
 
 
 def test_format_needs_a_folder(content, build, perfect_results):

@@ -157,6 +157,34 @@ def test_make_check_and_evaluate(run, config, results, prepared_root, tmp_path):
     assert 'mean, NDS' in said and '25 - 50 m' in said and 'errors_by_distance.png' in said
 
 
+@pytest.mark.parametrize(
+    ('file', 'message'),
+    [
+        (lambda folder: folder / 'no.json', 'no submission'),
+        (lambda folder: write(folder, {'results': {}}), 'two parts meta and results'),
+        (lambda folder: zip_submission(write(folder, {})), 'packed for the server; unzip it'),
+        (lambda folder: write(folder, '{"meta": '), 'cut short'),
+    ],
+)
+def test_the_evaluation_names_what_is_no_submission(run, prepared_root, tmp_path, file, message):
+    tables = ['--data-root', prepared_root, '--version', 'v1.0-mini']
+    with pytest.raises(SystemExit, match=f'error: .*{message}'):
+        run('evaluate_submission.py', file(tmp_path), *tables)
+
+
+@pytest.mark.parametrize(
+    ('file', 'message'),
+    [
+        (lambda folder: folder / 'no.json', 'no annotation file'),
+        (lambda folder: write(folder, []), 'holds a json list'),
+        (lambda folder: write(folder, {'images': []}), 'lacks'),
+    ],
+)
+def test_the_check_names_what_is_no_annotation_file(run, tmp_path, file, message):
+    with pytest.raises(SystemExit, match=f'error: .*{message}'):
+        run('check_submission.py', 'any.json', '--ann-file', file(tmp_path))
+
+
 def test_results_of_something_else_are_refused(run, config, results, tmp_path):
     few = tmp_path / 'few.pkl'
     mmcv.dump(mmcv.load(str(results))[:4], str(few))

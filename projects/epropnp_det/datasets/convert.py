@@ -44,7 +44,8 @@ class Pose(NamedTuple):
     @classmethod
     def from_record(cls, record: dict) -> Pose:
         """Of a table row with ``rotation`` (quaternion) and ``translation``."""
-        return cls(quaternion_to_matrix(record['rotation']), np.array(record['translation']))
+        rotation, translation = _numbers(record, 'rotation', 4), _numbers(record, 'translation', 3)
+        return cls(quaternion_to_matrix(rotation), translation)
 
     def inverse_points(self, points: np.ndarray) -> np.ndarray:
         """Takes points back, (n, 3)."""
@@ -80,24 +81,44 @@ def read_objects(tables: NuScenes, sample: dict) -> SampleObjects:
     records = [tables.get('sample_annotation', token) for token in sample['anns']]
     names = [category_to_detection_name(record['category_name']) for record in records]
     pairs = [(record, name) for record, name in zip(records, names) if name is not None]
-    planar = np.array([tables.box_velocity(record['token'])[:2] for record, _ in pairs])
-    planar = planar.reshape(-1, 2)
 
     def column(key: str, width: int) -> np.ndarray:
-        return np.array([record[key] for record, _ in pairs]).reshape(-1, width)
+        rows = [_numbers(record, key, width) for record, _ in pairs]
+        return np.array(rows, dtype=np.float64).reshape(-1, width)
 
+    centers = column('translation', 3)
+    planar = np.array([tables.box_velocity(record['token'])[:2] for record, _ in pairs])
     return SampleObjects(
-        centers=column('translation', 3),
+        centers=centers,
         extents=column('size', 3)[:, [1, 0, 2]],
         rotations=quaternion_to_matrix(column('rotation', 4)),
-        velocities=np.concatenate([planar, np.zeros((len(pairs), 1))], axis=1),
+        velocities=np.concatenate([planar.reshape(-1, 2), np.zeros((len(pairs), 1))], axis=1),
         fields=[_object_fields(tables, *pair) for pair in pairs],
     )
+
+
+def _numbers(record: dict, key: str, count: int) -> np.ndarray:
+    """A field of a table row, checked."""
+    try:
+        values = np.array(record[key], dtype=np.float64)
+    except (TypeError, ValueError):
+        values = np.array(())
+    if (
+        values.shape != (count,)
+        or not np.isfinite(values).all()
+        or not (values.any() or key == 'translation')
+    ):
+        raise ValueError(
+            f'row {record["token"]} has {key} {record[key]!r:.60}, not {count} numbers'
+        )
+    return values
 
 
 def _object_fields(tables: NuScenes, record: dict, name: str) -> dict:
     tokens = record['attribute_tokens']
     attribute = tables.get('attribute', tokens[0])['name'] if tokens else ''
+    if attribute not in ATTRIBUTES:
+        raise ValueError(f'nuScenes knows no attribute {attribute!r}')
     return {
         'category_name': name,
         'category_id': CLASSES.index(name),
@@ -124,6 +145,8 @@ def image_record(tables: NuScenes, sample: dict, camera: str) -> dict:
     lidar_sensor = tables.get('calibrated_sensor', lidar['calibrated_sensor_token'])
     pose = tables.get('ego_pose', data['ego_pose_token'])
     lidar_pose = tables.get('ego_pose', lidar['ego_pose_token'])
+    if np.shape(sensor['camera_intrinsic']) != (3, 3):
+        raise ValueError(f'{camera} has the intrinsics {sensor["camera_intrinsic"]}, not 3 x 3')
     cam2global = Pose.from_record(pose).matrix() @ Pose.from_record(sensor).matrix()
     lidar2global = Pose.from_record(lidar_pose).matrix() @ Pose.from_record(lidar_sensor).matrix()
     return {
@@ -220,6 +243,10 @@ def convert_samples(
             raise ValueError(
                 f'sample {sample["token"]} refers to {error}, which the tables do not hold; they '
                 'are incomplete or of different downloads: unpack the metadata anew'
+            ) from error
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f'sample {sample["token"]}: {error}; unpack the metadata anew'
             ) from error
         for image in records:
             annotations += image_annotations(objects, image)

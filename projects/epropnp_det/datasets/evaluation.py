@@ -66,8 +66,10 @@ def evaluate_submission(
         render_curves: Whether to draw ``plots/*.png``.
 
     Raises:
-        ValueError: If the file does not hold the samples of the split.
+        ValueError: If the file does not hold the samples of the split, a camera is unknown, or a
+            range is none.
     """
+    _check_options(tables, ranges, cameras)
     result_path = Path(result_path)
     submission = json.loads(result_path.read_text())
     tokens = [sample['token'] for sample in split_samples(tables, split)]
@@ -92,6 +94,18 @@ def evaluate_submission(
     scores = tuple(silently(evaluator.scores_within, *borders) for borders in ranges)
     plots = _plots(evaluator, metrics, result_path.parent / 'plots') if render_curves else ()
     return Evaluation(metrics, scores, plots)
+
+
+def _check_options(
+    tables: NuScenes, ranges: Sequence[tuple[float, float]], cameras: Sequence[str] | None
+) -> None:
+    for low, high in ranges:
+        if not 0 <= low < high:
+            raise ValueError(f'a range of distance goes from 0 or more upwards, not {low} - {high}')
+    channels = [s['channel'] for s in tables.sensor if s['modality'] == 'camera']
+    unknown = [camera for camera in cameras or () if camera not in channels]
+    if unknown:
+        raise ValueError(f'the tables know no cameras {unknown}; they know {sorted(channels)}')
 
 
 def _check_samples(

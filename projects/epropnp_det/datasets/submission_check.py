@@ -93,7 +93,7 @@ def _parsed(text: bytes, path: Path) -> Any:
 
     try:
         return json.loads(text, parse_constant=refuse, object_pairs_hook=unique)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise SubmissionError(f'{path} is not json, or was cut short: {error}') from error
 
 

@@ -48,7 +48,10 @@ class KeyframeTables(NuScenes):
     def _rows(self, table_name: str) -> Iterator[dict]:
         path = Path(self.table_root) / f'{table_name}.json'
         try:
-            yield from _rows_of(path.read_text())
+            for row in _rows_of(path.read_text()):
+                if 'token' not in row:
+                    raise ValueError('a row without a token')
+                yield row
         except ValueError as error:
             raise ValueError(
                 f'{path} is cut short or not a nuScenes table ({error}); unpack it again'

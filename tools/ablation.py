@@ -81,8 +81,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], metavar='SEED')
     parser.add_argument('--data', help='prepared synthetic nuScenes; made in OUT/data if not given')
     parser.add_argument('--out', default='work_dirs/ablation', help='where everything goes')
-    parser.add_argument('--iters', type=int, default=450, help='training steps of each run')
-    parser.add_argument('--points', type=int, default=3, help='measurements along each run')
+    parser.add_argument('--iters', type=int, default=300, help='training steps of each run')
+    parser.add_argument('--points', type=int, default=2, help='measurements along each run')
     parser.add_argument('--frames-per-scene', type=int, default=40, help='of data made here')
     parser.add_argument('--workers', type=int, default=1, help='processes that render')
     args = parser.parse_args(arguments)
@@ -125,7 +125,8 @@ def run_config(args: argparse.Namespace, variant: Variant, objects: Path) -> Con
     cfg = with_data_root(load_config(CONFIG), objects.resolve())
     cfg.merge_from_dict(variant.options)
     cfg.runner.max_iters = args.iters
-    cfg.checkpoint_config.interval = args.iters // args.points
+    # All checkpoints are measured.
+    cfg.checkpoint_config.update(interval=args.iters // args.points, max_keep_ckpts=-1)
     # Modules beside tools/train.py can be imported there.
     cfg.custom_imports.imports = [*cfg.custom_imports.imports, 'ablation_study.losses']
     return cfg

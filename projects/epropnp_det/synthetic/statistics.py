@@ -21,7 +21,7 @@ from pyquaternion import Quaternion
 from ..datasets.box_projection import truncations
 from ..visualization import class_color
 
-_MOST_SAMPLES = 400  # looked at; more would only cost time
+_MOST_SAMPLES = 100  # looked at; more would only cost time
 _KINDS = ('night', 'rain', 'dusk', 'crowd', 'empty', 'hills')
 _PICTURES = 9
 _BLUE = '#1f77b4'

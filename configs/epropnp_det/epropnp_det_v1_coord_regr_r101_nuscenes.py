@@ -1,9 +1,8 @@
-# EPro-PnP-Det v1 with regression of object coordinates to LiDAR points.
-_base_ = './epropnp_det_v1_basic_r101_nuscenes.py'
-model = dict(
-    bbox_head=dict(
-        auxiliary=dict(
-            loss_regr=dict(_delete_=True, type='SmoothL1Loss', beta=0.05, loss_weight=0.25)
-        )
-    )
-)
+# EPro-PnP-Det v1 with regression of object coordinates. Effective batch 4 GPUs x 3 images.
+_base_ = [
+    '../_base_/models/epropnp_det_v1_coord_regr.py',
+    '../_base_/datasets/nuscenes_mono3d.py',
+    '../_base_/schedules/adamw_12e_v1.py',
+    '../_base_/default_runtime.py',
+]
+data = dict(samples_per_gpu=3)

@@ -81,7 +81,10 @@ def infer_images(
 
     Returns:
         Per image the detector's result: ``img_bbox`` with ``boxes_3d`` (camera frame),
-        ``scores_3d``, ``labels_3d``, ``attrs_3d``.
+        ``scores_3d``, ``labels_3d``, ``attrs_3d``, and the covariance of ``[x, y, z, yaw]`` of each
+        box, ``pose_cov_3d`` (n, 4, 4). Posterior samples, their log-weights and the effective
+        sample size (``samples_3d``, ``log_weights_3d``, ``ess_3d``) come where the model was loaded
+        with ``options={'model.test_cfg.with_samples': True}``.
 
     Raises:
         ValueError: If the number of intrinsics is not that of the images.

@@ -103,6 +103,9 @@ class CorrespondenceHead(BaseModule):
             num_heads, embed_dims // num_heads, point_ffn_channels, dropout, detach_position_code
         )
         self.initial_scale = initial_scale
+        self._build_branches(embed_dims, num_classes, num_attrs)
+
+    def _build_branches(self, embed_dims: int, num_classes: int, num_attrs: int) -> None:
         self.scale_branch = nn.Linear(embed_dims, 2)
         self.score_branch = nn.Linear(embed_dims, 1)
         self.object_mlp = nn.Sequential(

@@ -131,13 +131,13 @@ def decode_detections(
     )
     finite = boxes3d.isfinite().all(dim=1) & detections.scores.isfinite()
     large = (bboxes[:, 2:] - bboxes[:, :2]).amin(dim=1) >= min_bbox_side
-    detections = detections.select(solution.valid & finite & large)
-    detections = detections.select(
-        projected_nms(detections.bboxes, detections.scores, _groups(detections), nms_iou2d)
-    )
-    return detections.select(
-        bev_nms(detections.boxes3d, detections.scores, _groups(detections), nms_iou_bev)
-    )
+    return _suppress(detections.select(solution.valid & finite & large), nms_iou2d, nms_iou_bev)
+
+
+def _suppress(found: Detections, nms_iou2d: float, nms_iou_bev: float) -> Detections:
+    """NMS per image and class, on projected boxes and then in bird's-eye view; best first."""
+    found = found.select(projected_nms(found.bboxes, found.scores, _groups(found), nms_iou2d))
+    return found.select(bev_nms(found.boxes3d, found.scores, _groups(found), nms_iou_bev))
 
 
 def _groups(detections: Detections) -> Tensor:

@@ -129,13 +129,9 @@ class EProPnPHead(BaseMono3DDenseHead):
         gt, centers = self._visible(gt, geometry)
 
         dense = self.detector(x[self.first_level :])
-        ignored = {}
-        if gt_bboxes_ignore is not None:
-            ignored = dict(
-                ignore_bboxes=torch.cat(list(gt_bboxes_ignore)).to(centers),
-                ignore_img_inds=_image_indices(gt_bboxes_ignore, centers.device),
-            )
-        targets = self.detector.get_targets(dense, gt, centers, **ignored)
+        targets = self.detector.get_targets(
+            dense, gt, centers, **_ignored_regions(gt_bboxes_ignore, centers)
+        )
         losses = self.detector.loss(dense, targets)
 
         num_requested = self.samples_per_img * len(img_metas)
@@ -143,30 +139,23 @@ class EProPnPHead(BaseMono3DDenseHead):
         features = self.correspondence.encode(x, geometry)
         sampled = self.correspondence.sample(features, samples.queries, geometry)
         correspondences = self.correspondence.predict(sampled, samples.queries, geometry)
+        camera = self._camera(geometry, samples.queries.img_inds)
+        encode_dims = self.correspondence.dim_coder.encode
         losses.update(
-            self.losses(
-                self.pnp,
-                self._camera(geometry, samples.queries.img_inds),
-                correspondences,
-                samples,
-                gt,
-                self.correspondence.dim_coder.encode,
-                num_requested,
-            )
+            self.losses(self.pnp, camera, correspondences, samples, gt, encode_dims, num_requested)
         )
         if self.auxiliary is not None:
-            losses.update(
-                self.auxiliary(
-                    features,
-                    samples,
-                    sampled.query,
-                    correspondences.dims,
-                    gt,
-                    self.make_camera(geometry.cam2img, geometry.img_size),
-                    self._camera_pixels(geometry),
-                    lidar_points,
-                )
+            dense_losses = self.auxiliary(
+                features,
+                samples,
+                sampled.query,
+                correspondences.dims,
+                gt,
+                self.make_camera(geometry.cam2img, geometry.img_size),
+                self._camera_pixels(geometry),
+                lidar_points,
             )
+            losses.update(dense_losses)
         return losses
 
     def simple_test(
@@ -328,6 +317,14 @@ def _first_level(detector_stride: int, output_stride: int) -> int:
             f'of stride {detector_stride}, the first of detector.strides'
         )
     return level
+
+
+def _ignored_regions(bboxes: list[Tensor] | None, like: Tensor) -> dict[str, Tensor]:
+    """Arguments of the detector's ``get_targets``."""
+    if bboxes is None:
+        return {}
+    inds = _image_indices(bboxes, like.device)
+    return dict(ignore_bboxes=torch.cat(list(bboxes)).to(like), ignore_img_inds=inds)
 
 
 def _image_indices(rows_per_image: Sequence[Tensor], device: torch.device) -> Tensor:

@@ -124,6 +124,15 @@ class FCOSEmbeddingHead(BaseModule):
             emb_channels,
             centerness_channels,
         )
+        self._build_losses(loss_cls, loss_centerness, loss_center, loss_bbox)
+
+    def _build_losses(
+        self,
+        loss_cls: dict | None,
+        loss_centerness: dict | None,
+        loss_center: dict | None,
+        loss_bbox: dict | None,
+    ) -> None:
         self.loss_cls = build_loss(
             loss_cls or dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25)
         )
@@ -131,7 +140,7 @@ class FCOSEmbeddingHead(BaseModule):
             loss_centerness or dict(type='CrossEntropyLoss', use_sigmoid=True)
         )
         self.loss_center = build_loss(loss_center or dict(type='SmoothL1Loss', beta=1.0))
-        if with_bbox:
+        if self.with_bbox:
             self.loss_bbox = build_loss(loss_bbox or dict(type='GIoULoss', loss_weight=0.5))
 
     def _build_layers(

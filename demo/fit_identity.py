@@ -98,12 +98,20 @@ class Trainer:
         self.generator = torch.Generator().manual_seed(args.seed)
         self.batch = args.batch
         self.model = Identity(args.log_scale)
+        cost = AdaptiveHuberCost(relative_delta=0.5, detach_x2d=True)
         self.layer = EProPnP6DoF(
             mc_samples=args.samples,
             num_iter=4,
-            cost=AdaptiveHuberCost(relative_delta=0.5, detach_x2d=True),
+            cost=cost,
             solver=LMSolver(num_iter=5),
             init_solver=RSLMSolver(num_points=8, num_proposals=args.proposals, num_iter=3),
+        )
+        # more samples and proposals to look at the result than to learn from it
+        self.judge = EProPnP6DoF(
+            mc_samples=4096,
+            num_iter=8,
+            cost=cost,
+            init_solver=RSLMSolver(num_points=8, num_proposals=64, num_iter=3),
         )
         self.loss = MonteCarloPoseLoss(momentum=0.1)
         self.camera = PerspectiveCamera(torch.eye(3))
@@ -137,16 +145,18 @@ class Trainer:
     @torch.no_grad()
     def snapshot(self, step: int) -> Snapshot:
         """Solves the validation poses, which the solver is not told."""
-        points = self.model(self.validation)
-        generator = torch.Generator().manual_seed(0)
-        result = self.layer.monte_carlo_forward(*points, self.camera, generator=generator)
-        distance = (result.pose[:, :3] - self.validation[:, :3]).norm(dim=-1)
-        degrees = rotation_degrees(result.pose[:, 3:], self.validation[:, 3:])
+        points, generator = self.model(self.validation), torch.Generator().manual_seed(0)
+        solved = self.judge(*points, self.camera, generator=generator)
+        distance = (solved.pose[:, :3] - self.validation[:, :3]).norm(dim=-1)
+        degrees = rotation_degrees(solved.pose[:, 3:], self.validation[:, 3:])
+        first = self.judge.monte_carlo_forward(
+            *(tensor[0] for tensor in points), self.camera, generator=generator
+        )
         return Snapshot(
             step,
-            result.samples[:, 0],
-            result.log_weights[:, 0].softmax(0),
-            result.pose[0],
+            first.samples,
+            first.log_weights.softmax(0),
+            first.pose,
             Errors(distance.median().item(), degrees.median().item()),
         )
 
@@ -183,10 +193,10 @@ def draw(shown: list[Snapshot], curve: list[Snapshot], truth: Tensor, path: Path
 def _draw_positions(axes: object, snapshot: Snapshot, truth: Tensor, first: bool) -> None:
     order = snapshot.weights.argsort()
     x, z = snapshot.samples[order][:, [0, 2]].unbind(1)
-    axes.scatter(x, z, c=snapshot.weights[order], s=12, cmap='viridis')
+    axes.scatter(x, z, c=snapshot.weights[order], s=6, cmap='viridis')
     axes.plot(truth[0], truth[2], 'r+', markersize=18, markeredgewidth=2, label='truth')
     axes.plot(snapshot.solution[0], snapshot.solution[2], 'kx', markersize=9, label='PnP solution')
-    reach = 1.5
+    reach = 3.0
     axes.set(
         title=f'after {snapshot.step} steps',
         xlabel='x',
@@ -229,7 +239,7 @@ def main() -> None:
     """Trains, prints errors, draws."""
     args = parse_args()
     trainer = Trainer(args)
-    shown = {0, args.steps // 8, args.steps // 3, args.steps}
+    shown = {0, args.steps // 4, args.steps // 2, args.steps}
     every = max(1, args.steps // 20)
     curve = [trainer.snapshot(0)]
     bar = tqdm(range(1, args.steps + 1), unit='step')

@@ -27,6 +27,8 @@ from epropnp_det.datasets.validation import (
 )
 from epropnp_det.visualization import CameraView, Objects, draw_side_by_side, enlarged
 
+MAX_CASES = 3  # named of each kind of suspicion
+
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
@@ -47,6 +49,9 @@ def statistics_table(rows: Sequence[ClassStatistics]) -> str:
     """The statistics as text."""
     table = [['class', 'objects', 'mean l, h, w [m]', 'std l, h, w [m]', 'depth [m]']]
     for row in rows:
+        if row.total == 0:
+            table.append([row.name, 0, '-', '-', '-'])
+            continue
         cells = [', '.join(f'{value:.2f}' for value in values) for values in row[2:4]]
         low, median, high = row.depth
         table.append([row.name, row.total, *cells, f'{low:.1f} - {high:.1f}, median {median:.1f}'])
@@ -55,7 +60,8 @@ def statistics_table(rows: Sequence[ClassStatistics]) -> str:
 
 def draw(entry: AnnotatedImage, prefix: Path, classes: Sequence[str]) -> np.ndarray | None:
     """The image with its boxes, and their bird's-eye view; None where it cannot be read."""
-    image = cv2.imread(str(prefix / entry.image['file_name']), cv2.IMREAD_COLOR)
+    path = prefix / entry.image['file_name']
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
     if image is None:
         return None
     known = [a for a in entry.annotations if a['category_name'] in classes]
@@ -95,7 +101,8 @@ def main() -> None:
     print(statistics_table(statistics(images, classes)))
     found = findings(images, args.img_prefix)
     for kind, where in found:
-        print(f'suspicious, {len(where)} x {kind}: {where[0]}')
+        more = ', ...' if len(where) > MAX_CASES else ''
+        print(f'suspicious, {len(where)} x {kind}: {", ".join(where[:MAX_CASES])}{more}')
     if args.out_dir:
         print(f'{save_pictures(args, images, classes)} pictures in {args.out_dir}')
     if args.complete:

@@ -8,6 +8,7 @@ were made from the same tables. No process ever holds all annotations.
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import itertools
 import json
@@ -31,7 +32,7 @@ SPLITS = {
     'v1.0-test': {'test': 'test'},
 }
 CATEGORIES = [{'id': label, 'name': name} for label, name in enumerate(CLASSES)]
-FORMAT = 2  # part files of another format are made anew
+FORMAT = 3  # part files of another format are made anew
 
 
 class Job(NamedTuple):
@@ -181,8 +182,9 @@ def _open_parts(folder: Path, identity: dict) -> None:
 
 
 def _convert(job: Job) -> int:
-    images, annotations = convert_samples(_tables, job.samples, job.lidar)
-    write_json(job.path, {'images': images, 'annotations': annotations})
+    """Writes a part: images, an empty line, annotations without ids; one record per line."""
+    parts = convert_samples(_tables, job.samples, job.lidar)
+    write_json_stream(job.path, ['\n\n'.join('\n'.join(map(json.dumps, part)) for part in parts)])
     return len(job.samples)
 
 
@@ -200,26 +202,32 @@ def _run(tables: NuScenes, jobs: list[Job], workers: int, title: str) -> None:
                 for job in todo:
                     bar.update(_convert(job))
                 return
+            gc.freeze()  # a collection in a process would copy the tables that it shares
             with multiprocessing.get_context('fork').Pool(workers) as pool:
                 for number in pool.imap_unordered(_convert, todo):
                     bar.update(number)
     finally:
+        gc.unfreeze()
         _tables = None
 
 
 def _join(parts: list[Path], info: dict) -> Iterator[str]:
-    """The annotation file, piece by piece; annotations are numbered in order."""
+    """The annotation file, piece by piece; annotations are numbered in order.
 
-    def records(key: str) -> Iterator[dict]:
+    The records stay text: this is the part of the work that one process does for all.
+    """
+
+    def records(section: int) -> Iterator[str]:
         for path in parts:
-            yield from json.loads(path.read_text())[key]
+            yield from filter(None, path.read_text().split('\n\n')[section].split('\n'))
 
     yield '{"images": ['
-    for number, image in enumerate(records('images')):
-        yield ('\n' if number == 0 else ',\n') + json.dumps(image)
+    for number, image in enumerate(records(0)):
+        yield ('\n' if number == 0 else ',\n') + image
     yield '],\n"annotations": ['
-    for number, annotation in enumerate(records('annotations')):
-        yield ('\n' if number == 0 else ',\n') + json.dumps({**annotation, 'id': number})
+    for number, annotation in enumerate(records(1)):
+        comma = ',' if number else ''
+        yield f'{comma}\n{annotation[:-1]}, "id": {number}}}'
     yield f'],\n"categories": {json.dumps(CATEGORIES)},\n"info": {json.dumps(info)}}}\n'
 
 

@@ -1,11 +1,12 @@
 """Benchmark of the layer against a plain implementation and OpenCV.
 
     python tools/benchmark_pnp.py [--device cuda] [--threads 2] [--repeats 5]
-    python tools/benchmark_pnp.py --accuracy path/to/nuscenes_infos_val_mono3d.coco.json
+    python tools/benchmark_pnp.py [--iterations] --accuracy path/to/infos_val_mono3d.coco.json
 
 The first table compares times and peak memory with ``benchmarks/reference_pnp.py``, the same work
 written the straightforward way. The second compares accuracy and time with OpenCV's `solvePnP` on
-the boxes and cameras of a ``*_mono3d.coco.json``, with pixel noise and outliers.
+the boxes and cameras of a ``*_mono3d.coco.json``, with pixel noise and outliers; with --iterations,
+and no outliers, how many of them converge.
 """
 
 from __future__ import annotations
@@ -227,7 +228,7 @@ def speed_table(device: str, repeats: int) -> None:
         )
 
 
-def real_objects(path: Path, points: int, noise: float, outliers: float) -> Objects:
+def real_objects(path: Path, points: int, noise: float, outliers: float, limit: int = 0) -> Objects:
     """Points inside the boxes of a mono3d json, seen by its cameras; float64."""
     content = json.loads(path.read_text())
     cameras = {image['id']: image['cam_intrinsic'] for image in content['images']}
@@ -236,12 +237,13 @@ def real_objects(path: Path, points: int, noise: float, outliers: float) -> Obje
         if annotation['bbox_cam3d'][2] > 3:
             boxes.append(annotation['bbox_cam3d'])
             intrinsics.append(cameras[annotation['image_id']])
-    box = torch.tensor(boxes, dtype=torch.float64)
+    step = max(1, len(boxes) // limit) if limit else 1
+    box = torch.tensor(boxes[::step], dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
     unit = torch.rand(len(box), points, 3, generator=generator, dtype=torch.float64) - 0.5
     x3d = unit * box[:, None, 3:6]
     pose = box[:, [0, 1, 2, 6]]
-    camera = PerspectiveCamera(torch.tensor(intrinsics, dtype=torch.float64))
+    camera = PerspectiveCamera(torch.tensor(intrinsics[::step], dtype=torch.float64))
     x2d = camera.project(x3d, pose)
     extent = (x2d.amax(1) - x2d.amin(1))[:, None]
     x2d = x2d + noise * extent * torch.randn(x2d.shape, generator=generator, dtype=torch.float64)
@@ -302,11 +304,7 @@ def run_opencv(solver: Callable, objects: Objects) -> tuple[Tensor, Tensor]:
 
 def accuracy_table(path: Path, points: int, noise: float, outliers: float, limit: int) -> None:
     """Prints errors and times on real boxes and cameras."""
-    objects = real_objects(path, points, noise, outliers)
-    if limit:
-        step = max(1, len(objects.pose) // limit)
-        camera = objects.camera[::step]
-        objects = Objects(*(t[::step] for t in objects[:3]), camera, objects.pose[::step])
+    objects = real_objects(path, points, noise, outliers, limit)
     true_rotation = EProPnP4DoF.pose_type.rotation(objects.pose)
     print(
         f'\n{len(objects.pose)} boxes of {path.name}, {points} points, noise {noise:.0%} of the '
@@ -328,20 +326,38 @@ def accuracy_table(path: Path, points: int, noise: float, outliers: float, limit
         start = time.perf_counter()
         rotation, position = run_opencv(solver, objects)
         report(name, rotation, position, time.perf_counter() - start)
-    single = Objects(*(t.float() for t in objects[:3]), objects.camera, objects.pose)
-    single = single._replace(camera=PerspectiveCamera(objects.camera.cam2img.float()))
+    camera = PerspectiveCamera(objects.camera.cam2img.float())
+    single = (*(t.float() for t in objects[:3]), camera)
     for layer in (EProPnP6DoF, EProPnP4DoF):
         for delta, fast in ((0.5, False), (0.05, False), (0.05, True)):
             solver = LMSolver(num_iter=5 if fast else 10)
             pnp = layer(normalize=True, cost=AdaptiveHuberCost(delta), solver=solver)
             start = time.perf_counter()
             with torch.no_grad():
-                pose = pnp(
-                    *single[:4], fast_mode=fast, generator=torch.Generator().manual_seed(0)
-                ).pose.double()
+                generator = torch.Generator().manual_seed(0)
+                pose = pnp(*single, fast_mode=fast, generator=generator).pose.double()
             elapsed = time.perf_counter() - start
             name = f'ours {layer.pose_type.dof}DoF, delta {delta}, {"5 GN" if fast else "10 LM"}'
             report(name, layer.pose_type.rotation(pose), pose[:, :3], elapsed)
+
+
+@torch.no_grad()
+def iterations_table(path: Path, points: int, noise: float, limit: int) -> None:
+    """Prints how many objects converge, by iterations, from the search and from a poor start."""
+    objects = real_objects(path, points, noise, 0.0, limit)
+    print(f'\nconverged of {len(objects.pose)} boxes, {points} points, noise {noise:.0%}, float64')
+    print(f'{"iterations":12}{"from the search":>27}{"30 % too far, 0.6 rad off":>30}')
+    far = objects.pose * torch.tensor([1.3, 1.3, 1.3, 1.0]) + torch.tensor([0.0, 0.0, 0.0, 0.6])
+    half = far[:, 3:] / 2
+    turned = torch.cat((far[:, :3], half.cos(), 0 * half, half.sin(), 0 * half), 1)
+    layers = ((EProPnP4DoF, None), (EProPnP6DoF, None), (EProPnP4DoF, far), (EProPnP6DoF, turned))
+    for count in (3, 5, 10, 20):
+        cells = [f'{count:<10}']
+        for layer, start in layers:
+            pnp = layer(normalize=True, solver=LMSolver(num_iter=count))
+            found = pnp(*objects[:4], start, generator=torch.Generator().manual_seed(0))
+            cells.append(f'{found.converged.double().mean():8.2%} ({layer.pose_type.dof}DoF)')
+        print(''.join(cells))
 
 
 def main() -> None:
@@ -354,6 +370,7 @@ def main() -> None:
     parser.add_argument('--repeats', type=int, default=5, help='the median time is printed')
     parser.add_argument('--accuracy', type=Path, help='mono3d json: compare with OpenCV on it')
     parser.add_argument('--accuracy-only', action='store_true')
+    parser.add_argument('--iterations', action='store_true', help='with --accuracy: convergence')
     parser.add_argument('--limit', type=int, default=0, help='boxes to use at most; 0 is all')
     parser.add_argument('--points', type=int, default=64, help='points per box with --accuracy')
     parser.add_argument('--noise', type=float, default=0.02, help='of the projected extent')
@@ -361,17 +378,19 @@ def main() -> None:
     args = parser.parse_args()
     if args.accuracy and not args.accuracy.is_file():
         parser.error(f'{args.accuracy} does not exist; give a *_mono3d.coco.json')
-    if args.accuracy_only and not args.accuracy:
-        parser.error('--accuracy-only needs --accuracy FILE')
+    if (args.accuracy_only or args.iterations) and not args.accuracy:
+        parser.error('--accuracy-only and --iterations need --accuracy FILE')
     if args.device == 'cuda' and not torch.cuda.is_available():
         parser.error('this torch sees no CUDA device; use --device cpu')
     if args.threads:
         torch.set_num_threads(args.threads)
     name = torch.cuda.get_device_name() if args.device == 'cuda' else 'CPU'
     print(f'torch {torch.__version__}, {name}, {torch.get_num_threads()} threads, float32')
-    if not args.accuracy_only:
+    if not args.accuracy_only and not args.iterations:
         speed_table(args.device, args.repeats)
-    if args.accuracy:
+    if args.iterations:
+        iterations_table(args.accuracy, args.points, args.noise, args.limit)
+    elif args.accuracy:
         accuracy_table(args.accuracy, args.points, args.noise, args.outliers, args.limit)
 
 

@@ -28,3 +28,17 @@ def test_missing_file_is_named(repository, tmp_path):
     result = run(repository, '--accuracy', str(tmp_path / 'none.json'))
     assert result.returncode == 2
     assert 'none.json' in result.stderr
+
+
+def test_more_iterations_converge_more_often(repository, mini_val_json):
+    result = run(repository, '--iterations', '--accuracy', str(mini_val_json), '--limit', '300')
+    assert result.returncode == 0, result.stderr
+    rows = {
+        int(line.split()[0]): [float(cell.rstrip('%')) for cell in line.split()[1::2]]
+        for line in result.stdout.splitlines()
+        if line[:2].strip().isdigit() and 'DoF' in line
+    }
+    assert list(rows) == [3, 5, 10, 20]
+    for fewer, more in zip((3, 5, 10), (5, 10, 20)):
+        assert all(one <= other for one, other in zip(rows[fewer], rows[more]))
+    assert min(rows[10][:2]) > 99 and rows[5][2] < 70

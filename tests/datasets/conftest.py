@@ -1,7 +1,10 @@
+import importlib.util
 import json
 import shutil
 from pathlib import Path
 
+import mmcv
+import mmdet3d
 import pytest
 import torch
 
@@ -21,6 +24,29 @@ def prepared_root(synthetic_root, tmp_path_factory):
     for name in ('samples', 'maps', 'v1.0-mini'):
         (root / name).symlink_to(synthetic_root / name)
     prepare_nuscenes(root, 'v1.0-mini')
+    return root
+
+
+@pytest.fixture(scope='session')
+def stock_root(synthetic_root, tmp_path_factory):
+    """The same tables through mmdet3d's converter, told the real size of the images."""
+    path = Path(mmdet3d.__file__).parent / '.mim/tools/data_converter/nuscenes_converter.py'
+    if not path.is_file():
+        pytest.skip(f'this mmdet3d ships no {path}')
+    spec = importlib.util.spec_from_file_location('stock_nuscenes_converter', path)
+    converter = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(converter)
+    root = tmp_path_factory.mktemp('stock') / 'data' / 'nuscenes'
+    root.mkdir(parents=True)
+    for name in ('samples', 'maps', 'v1.0-mini'):
+        (root / name).symlink_to(synthetic_root / name)
+    image = mmcv.imread(str(next((root / 'samples' / 'CAM_FRONT').iterdir())))
+    clip = converter.post_process_coords
+    converter.post_process_coords = lambda corners: clip(corners, image.shape[1::-1])
+    converter.create_nuscenes_infos(str(root), 'nuscenes', 'v1.0-mini', max_sweeps=0)
+    for split in ('train', 'val'):
+        infos = root / f'nuscenes_infos_{split}.pkl'
+        converter.export_2d_annotation(str(root), str(infos), 'v1.0-mini')
     return root
 
 
@@ -95,7 +121,9 @@ class Workspace:
 
     def submission(self):
         dataset = self.open()
-        files, _ = dataset.format_results(self._perfect_results(dataset), str(self.root / 'submission'))
+        files, _ = dataset.format_results(
+            self._perfect_results(dataset), str(self.root / 'submission')
+        )
         return files['img_bbox']
 
     def replace(self, path, content):

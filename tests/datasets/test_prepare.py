@@ -1,14 +1,11 @@
 """Our converter against mmdet3d's own on the same tables."""
 
-import importlib.util
 import json
 import runpy
 import shutil
 import sys
 from pathlib import Path
 
-import mmcv
-import mmdet3d
 import numpy as np
 import pytest
 from mmdet3d.datasets import NuScenesMonoDataset
@@ -28,29 +25,6 @@ IMAGE_ADDITIONS = {
     'cam_ego2global_translation',
 }
 ANNOTATION_ADDITIONS = {'visibility', 'truncation', 'instance_token', 'num_lidar_pts'}
-
-
-@pytest.fixture(scope='module')
-def stock_root(synthetic_root, tmp_path_factory):
-    """The same tables through mmdet3d's converter, told the real size of the images."""
-    path = Path(mmdet3d.__file__).parent / '.mim/tools/data_converter/nuscenes_converter.py'
-    if not path.is_file():
-        pytest.skip(f'this mmdet3d ships no {path}')
-    spec = importlib.util.spec_from_file_location('stock_nuscenes_converter', path)
-    converter = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(converter)
-    root = tmp_path_factory.mktemp('stock') / 'data' / 'nuscenes'
-    root.mkdir(parents=True)
-    for name in ('samples', 'maps', 'v1.0-mini'):
-        (root / name).symlink_to(synthetic_root / name)
-    image = mmcv.imread(str(next((root / 'samples' / 'CAM_FRONT').iterdir())))
-    clip = converter.post_process_coords
-    converter.post_process_coords = lambda corners: clip(corners, image.shape[1::-1])
-    converter.create_nuscenes_infos(str(root), 'nuscenes', 'v1.0-mini', max_sweeps=0)
-    for split in ('train', 'val'):
-        infos = root / f'nuscenes_infos_{split}.pkl'
-        converter.export_2d_annotation(str(root), str(infos), 'v1.0-mini')
-    return root
 
 
 def read(root, split):

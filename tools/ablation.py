@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from ablation_study.crops import CropSpec, make_crops
 from ablation_study.measure import Measured, Shown, measure
-from ablation_study.report import Run, draw_curves, draw_objects, markdown_table
+from ablation_study.report import Run, draw_intervals, draw_objects, markdown_table
 from mmcv import Config
 
 from epropnp_det.apis import load_config, with_data_root
@@ -200,7 +200,7 @@ def report(args: argparse.Namespace, done: Sequence[tuple[Variant, int, Path]]) 
         f'seeds, in bold what they do not tell from the best.\n\n{markdown_table(runs)}'
     )
     (out / 'table.md').write_text(text)
-    draw_curves(runs, out / 'curves.png')
+    draw_intervals(runs, out / 'intervals.png')
     draw_objects(list(first.items()), out / 'objects.png')
     return text
 
@@ -227,7 +227,7 @@ def main() -> None:
             print('\n' + report(args, done), flush=True)
     except (StepFailed, FileNotFoundError, FileExistsError, ValueError) as error:
         sys.exit(f'error: {error}')
-    print(f'table.md, curves.png and objects.png lie in {args.out}')
+    print(f'table.md, intervals.png and objects.png lie in {args.out}')
 
 
 if __name__ == '__main__':

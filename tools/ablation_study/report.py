@@ -71,6 +71,9 @@ COLUMNS = (
 )
 
 
+DRAWN = tuple(COLUMNS[i] for i in (0, 1, 3, 4, 5, 6))
+
+
 class Estimate(NamedTuple):
     """A value of the table with its 95 % interval.
 
@@ -136,32 +139,31 @@ def _cell(column: Column, one: Estimate, best: Estimate) -> str:
     return f'**{value}** ({low} - {high})' if bold else f'{value} ({low} - {high})'
 
 
-def draw_curves(runs: Sequence[Run], path: Path) -> None:
-    """Quality on held-out objects against training steps, a colour per variant, a line per seed."""
+def draw_intervals(runs: Sequence[Run], path: Path) -> None:
+    """The table as a picture: dots with 95 % intervals, crosses for earlier in training."""
     titles = list(dict.fromkeys(run.title for run in runs))
-    figure = _figure(11, 9)
-    panels = figure.subplots(2, 2)
-    for panel, column in zip(panels.flat, (COLUMNS[1], COLUMNS[4], COLUMNS[5], COLUMNS[6])):
-        for run in runs:
-            index = titles.index(run.title)
-            first = run is next(r for r in runs if r.title == run.title)
-            values = [column.value(measured) for measured in run.curve]
-            panel.plot(
-                run.steps,
-                values,
-                color=f'C{index}',
-                marker='o',
-                label=run.title if first else None,
-            )
-        panel.set_title(column.head)
-        panel.set_xlabel('training steps')
-        panel.set_ylim(bottom=0)
+    rows = np.arange(len(titles))[::-1]
+    figure = _figure(14, 2.2 + 0.7 * len(titles))
+    panels = figure.subplots(2, 3, sharey=True)
+    for panel, column in zip(panels.flat, DRAWN):
+        for row, title in zip(rows, titles):
+            curves = [run.curve for run in runs if run.title == title]
+            for step, measured in enumerate(zip(*curves)):
+                last = step == len(curves[0]) - 1
+                found = estimate(measured, column.value)
+                panel.plot(found.value, row, 'o' if last else 'x', color='C0')
+                if last:
+                    panel.plot([found.low, found.high], [row, row], color='C0')
+        panel.set_title(column.head + (' (more is better)' if column.higher else ''), fontsize=10)
+        panel.set_yticks(rows, titles)
+        panel.set_ylim(-0.5, len(titles) - 0.5)
+        panel.margins(x=0.06)
+        panel.set_xlim(left=0)
         panel.grid(alpha=0.3)
-    figure.legend(*panels.flat[0].get_legend_handles_labels(), loc='outside lower center', ncol=2)
-    figure.savefig(path, dpi=110)
+    figure.savefig(path, dpi=100)
 
 
-def draw_objects(shown: Sequence[tuple[str, Shown]], path: Path, count: int = 8) -> None:
+def draw_objects(shown: Sequence[tuple[str, Shown]], path: Path, count: int = 6) -> None:
     """The same held-out objects as each variant sees them.
 
     Boxes: truth green, solution red. Points: where the network looks, their colour the box-relative
@@ -173,7 +175,7 @@ def draw_objects(shown: Sequence[tuple[str, Shown]], path: Path, count: int = 8)
         count: Objects, spread over the set.
     """
     chosen = np.linspace(0, len(shown[0][1].files) - 1, count).astype(int)
-    figure = _figure(1.75 * count, 1.95 * len(shown))
+    figure = _figure(2.3 * count, 2.5 * len(shown))
     panels = figure.subplots(len(shown), count, squeeze=False)
     for row, (title, objects) in zip(panels, shown):
         for panel, i in zip(row, chosen):

@@ -59,7 +59,7 @@ def test_a_run_is_measured_once_and_reported(crops, tmp_path, monkeypatch):
     text = ablation.report(args, [(variant('surrogate'), 0, folder)])
     assert '4 held-out cars' in text or '8 held-out cars' in text
     assert (tmp_path / 'table.md').read_text() == text
-    assert all((tmp_path / name).is_file() for name in ('curves.png', 'objects.png'))
+    assert all((tmp_path / name).is_file() for name in ('intervals.png', 'objects.png'))
     assert json.loads((folder / 'measured.json').read_text())['steps'] == [3]
     assert ablation.is_measured(folder, cfg)
     cfg.model.bbox_head.samples_per_img = 5

@@ -7,7 +7,7 @@ from ablation_study.report import (
     COLUMNS,
     Estimate,
     Run,
-    draw_curves,
+    draw_intervals,
     draw_objects,
     estimate,
     is_as_good,
@@ -68,7 +68,7 @@ def test_pictures(tmp_path):
         weights=np.ones((1, 4)),
     )
     draw_objects([('one', shown), ('two', shown)], tmp_path / 'objects.png', count=1)
-    draw_curves([Run('one', 0, [1, 2], [measured(5), measured(4)])], tmp_path / 'curves.png')
-    for name in ('objects', 'curves'):
+    draw_intervals([Run('one', 0, [1, 2], [measured(5), measured(4)])], tmp_path / 'intervals.png')
+    for name in ('objects', 'intervals'):
         picture = cv2.imread(str(tmp_path / f'{name}.png'))
         assert picture.std() > 10

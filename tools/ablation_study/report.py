@@ -16,7 +16,7 @@ from epropnp_det.visualization import draw_boxes_3d
 
 from .measure import Measured, Shown
 
-REPLICATES = 400
+REPLICATES = 200
 GREEN, RED = (60, 220, 60), (60, 60, 255)
 
 

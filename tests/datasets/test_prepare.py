@@ -11,10 +11,12 @@ import pytest
 from mmdet3d.datasets import NuScenesMonoDataset
 from nuscenes import NuScenes
 from nuscenes.utils.geometry_utils import BoxVisibility
+from nuscenes.utils.splits import create_splits_scenes
 
 from epropnp_det.datasets import NuScenesEProPnPDataset, prepare
 from epropnp_det.datasets.convert import CAMERAS
 from epropnp_det.datasets.prepare import prepare_nuscenes
+from epropnp_det.datasets.submission_check import check_submission
 from epropnp_det.datasets.tables import load_tables
 
 IMAGE_ADDITIONS = {
@@ -88,6 +90,46 @@ def test_poses_are_those_of_the_devkit(prepared_root):
             if annotation['image_id'] == image['id']:
                 distance = np.linalg.norm(centers - annotation['bbox_cam3d'][:3], axis=1)
                 assert distance.min() < 1e-6
+
+
+# ---- the other versions
+
+
+def test_trainval(copy_of_root, tmp_path):
+    """The scenes of mini_train and mini_val belong to train and val."""
+    (copy_of_root / 'v1.0-mini').rename(copy_of_root / 'v1.0-trainval')
+    paths = prepare_nuscenes(copy_of_root, 'v1.0-trainval', out=tmp_path / 'out')
+    assert [path.name.split('_')[2] for path in paths] == ['train', 'val']
+    for path in paths:
+        content = json.loads(path.read_text())
+        assert len(content['images']) == 18 and content['annotations']
+        dataset = NuScenesEProPnPDataset(str(copy_of_root), str(path), [], test_mode=True)
+        assert (dataset.version, dataset.eval_split) == ('v1.0-trainval', path.name.split('_')[2])
+
+
+def test_the_test_set_has_no_annotations(copy_of_root, tmp_path):
+    """And no objects in its tables; its file opens and formats, and is refused by evaluation."""
+    folder = (copy_of_root / 'v1.0-mini').rename(copy_of_root / 'v1.0-test')
+    for name in ('sample_annotation', 'instance'):
+        (folder / f'{name}.json').write_text('[]')
+    scenes = json.loads((folder / 'scene.json').read_text())
+    for scene, name in zip(scenes, create_splits_scenes()['test']):
+        scene['name'] = name
+    (folder / 'scene.json').write_text(json.dumps(scenes))
+    (path,) = prepare_nuscenes(copy_of_root, 'v1.0-test', out=tmp_path / 'out', workers=2)
+    assert path.name == 'nuscenes_infos_test_mono3d.coco.json'
+    content = json.loads(path.read_text())
+    assert len(content['images']) == 36 and content['annotations'] == []
+    dataset = NuScenesEProPnPDataset(str(copy_of_root), str(path), [], test_mode=True)
+    nothing = {
+        'boxes_3d': dataset.get_ann_info(0)['gt_bboxes_3d'],
+        'scores_3d': np.zeros(0),
+        'labels_3d': np.zeros(0, dtype=int),
+    }
+    files, _ = dataset.format_results([nothing] * 36, str(tmp_path / 'submission'))
+    assert len(check_submission(files['img_bbox'], dataset.sample_tokens)['results']) == 6
+    with pytest.raises(ValueError, match='no public ground truth'):
+        dataset.evaluate([nothing] * 36)
 
 
 # ---- misuse

@@ -93,6 +93,13 @@ def _(w):
     w.evaluate(eval_split='vall')
 
 
+@case('split without objects', ValueError, 'mini_val has no object of any class')
+def _(w):
+    w.edit_table('sample_annotation', lambda rows: [])
+    w.edit_table('instance', lambda rows: [])
+    w.evaluate()
+
+
 @case('unknown camera', ValueError, r"know no cameras \['CAM_FORNT'\]; they know .*CAM_FRONT")
 def _(w):
     w.evaluate(eval_cameras=['CAM_FORNT'])

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from nuscenes import NuScenes
 from nuscenes.eval.detection.config import DetectionConfig
+from nuscenes.eval.detection.utils import category_to_detection_name
 from nuscenes.utils.splits import is_predefined_split
 from terminaltables import AsciiTable
 
@@ -66,8 +67,8 @@ def evaluate_submission(
         render_curves: Whether to draw ``plots/*.png``.
 
     Raises:
-        ValueError: If the file does not hold the samples of the split, a camera is unknown, or a
-            range is none.
+        ValueError: If the file does not hold the samples of the split, the split has no object at
+            all, a camera is unknown, or a range is none.
     """
     _check_options(tables, ranges, cameras)
     result_path = Path(result_path)
@@ -75,6 +76,8 @@ def evaluate_submission(
     tokens = [sample['token'] for sample in split_samples(tables, split)]
     official = isinstance(split, str) and is_predefined_split(split)
     _check_samples(submission['results'], tokens, result_path, split, official)
+    if not _has_objects(tables, tokens):
+        raise ValueError(f'{split_name(split)} has no object of any class: nothing to score')
     official = official and cameras is None
     with tempfile.TemporaryDirectory() as folder:
         if not any(submission['results'][token] for token in tokens):
@@ -124,6 +127,16 @@ def _check_samples(
             f'its {len(expected)} samples and has {len(given - expected)} others; use an '
             'annotation file of the whole split, or set eval_split to the split that the file holds'
         )
+
+
+def _has_objects(tables: NuScenes, tokens: Sequence[str]) -> bool:
+    """Whether some sample has an object of the ten classes; the devkit cannot do without."""
+    records = (
+        tables.get('sample_annotation', annotation)
+        for token in tokens
+        for annotation in tables.get('sample', token)['anns']
+    )
+    return any(category_to_detection_name(record['category_name']) for record in records)
 
 
 def _plots(evaluator: Evaluator, metrics: dict, folder: Path) -> tuple[Path, ...]:

@@ -21,7 +21,8 @@ from pyquaternion import Quaternion
 from ..datasets.box_projection import truncations
 from ..visualization import class_color
 
-_MOST_SAMPLES = 100  # looked at; more would only cost time
+_MOST_SAMPLES = 400  # looked at; more would only cost time
+_MOST_PROJECTED = 40  # of these, looked at in every camera
 _KINDS = ('night', 'rain', 'dusk', 'crowd', 'empty', 'hills')
 _PICTURES = 9
 _BLUE = '#1f77b4'
@@ -61,21 +62,25 @@ def collect(nusc: NuScenes, most: int = _MOST_SAMPLES) -> Statistics:
     Returns:
         The measurements; classes that nuScenes does not detect are left out.
     """
-    chosen = np.unique(np.linspace(0, len(nusc.sample) - 1, min(most, len(nusc.sample))).round())
     rows, shares, counts = [], [], []
-    for index in chosen.astype(int):
-        sample = nusc.sample[index]
+    for sample in _spread(nusc.sample, most):
         found = [_measure(nusc, sample, token) for token in sample['anns']]
         rows += [row for row in found if row]
         counts.append(sum(row is not None for row in found))
-        for channel, data in sample['data'].items():
-            if channel.startswith('CAM'):
-                shares.append(_truncations(nusc, data))
+    for sample in _spread(nusc.sample, min(most, _MOST_PROJECTED)):
+        cameras = [data for channel, data in sample['data'].items() if channel.startswith('CAM')]
+        shares += [_truncations(nusc, data) for data in cameras]
     columns = list(zip(*rows)) or [()] * 6
     numbers = [np.array(column, float) for column in columns[1:]]
     return Statistics(
         np.array(columns[0], str), *numbers, np.concatenate([*shares, []]), np.array(counts)
     )
+
+
+def _spread(samples: Sequence[dict], most: int) -> list[dict]:
+    """At most so many samples, evenly spread."""
+    chosen = np.linspace(0, len(samples) - 1, min(most, len(samples))).round().astype(int)
+    return [samples[k] for k in chosen]
 
 
 def _measure(nusc: NuScenes, sample: dict, token: str) -> tuple | None:

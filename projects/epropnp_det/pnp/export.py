@@ -115,7 +115,7 @@ class DeterministicPnP(nn.Module):
         )
         problem, offset = layer.problem(inputs)
         columns = problem.columns()
-        if self.with_pose_init:
+        if self.with_pose_init and pose_init is not None:
             start = layer.shift(pose_init, offset, 1)
             best = layer.solver.solve(layer.pose_type, columns, start, self.fast_mode)
         else:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import ablation_study.losses  # noqa: F401  registers the surrogate
 import numpy as np
 import torch
 from ablation_study.crops import CropSpec, make_crops

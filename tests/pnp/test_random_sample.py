@@ -3,34 +3,11 @@ import torch
 
 from epropnp_det.pnp import AdaptiveHuberCost, LMSolver, Pose4DoF, Pose6DoF, RSLMSolver
 from epropnp_det.pnp.problem import pose_cost
-from epropnp_det.pnp.random_sample import gather_columns, initial_position, sample_subsets
+from epropnp_det.pnp.random_sample import gather_columns, initial_position
 
 
 def seeded():
     return torch.Generator().manual_seed(0)
-
-
-def test_subsets_have_no_duplicates_and_follow_the_weights():
-    w2d = torch.rand(3, 2, 20, generator=seeded(), dtype=torch.float64)
-    w2d[:, :, 15:] = 0
-    indices = sample_subsets(w2d, 2000, 5, seeded())
-    assert indices.shape == (3, 2000, 5)
-    ordered = indices.sort(-1).values
-    assert (ordered[..., 1:] != ordered[..., :-1]).all()
-    assert indices.max() < 15
-    single = sample_subsets(w2d, 20000, 1, seeded())[..., 0]
-    share = torch.stack([(single == point).double().mean(1) for point in range(20)], 1)
-    mean = w2d.mean(1)
-    torch.testing.assert_close(share, mean / mean.sum(1, keepdim=True), atol=0.01, rtol=0)
-
-
-def test_weightless_points_fill_up_and_all_zero_is_uniform():
-    w2d = torch.zeros(2, 2, 10)
-    w2d[0, :, :3] = 1
-    indices = sample_subsets(w2d, 400, 5, seeded())
-    assert ((indices[0] < 3).sum(-1) == 3).all()
-    share = torch.bincount(indices[1].flatten(), minlength=10) / 2000
-    torch.testing.assert_close(share, torch.full((10,), 0.1), atol=0.03, rtol=0)
 
 
 @pytest.mark.parametrize('skew', [0.0, 30.0])

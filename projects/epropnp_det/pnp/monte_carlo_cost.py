@@ -15,8 +15,8 @@ from .cost import huber
 from .pose import Parametrization
 from .problem import SQUARE_FLOOR, Problem, clamp_points
 
-CHUNK_POINTS = {'cpu': 1 << 17, 'cuda': 1 << 25}
-"""Projected points that are held at once, by device type."""
+CHUNK_POINTS = {'cpu': 1 << 16, 'cuda': 1 << 25}
+"""Projected points that the backward pass holds at once, by device type."""
 
 
 class _Chunk(NamedTuple):
@@ -58,9 +58,8 @@ def sample_cost(
     """
     matrices = projections(pose_type, problem.mix, poses)
     costs = [poses.new_zeros(0, poses.size(1))]
-    for start, stop in object_chunks(
-        problem, matrices.size(1) // 3 * problem.x3d.size(2), chunk_points
-    ):
+    points = matrices.size(1) // 3 * problem.x3d.size(2)
+    for start, stop in object_chunks(problem, points, chunk_points, scale=2):
         costs.append(_chunk_cost(problem.slice(start, stop), matrices[start:stop]))
     return torch.cat(costs)
 
@@ -201,12 +200,16 @@ def _pruned_gradient(
 
 
 def object_chunks(
-    problem: Problem, points_per_object: int, chunk_points: int | None = None
+    problem: Problem, points_per_object: int, chunk_points: int | None = None, scale: int = 1
 ) -> list[tuple[int, int]]:
-    """Ranges of objects whose points fit ``chunk_points``; None chooses by device."""
+    """Ranges of objects whose points fit ``chunk_points``.
+
+    None chooses by device, ``scale`` times as many as the backward pass takes: work that keeps
+    fewer numbers for each point fits the same caches with more of them.
+    """
     num_objects = problem.x3d.size(0)
     if chunk_points is None:
-        chunk_points = CHUNK_POINTS.get(problem.x3d.device.type, 1 << 22)
+        chunk_points = scale * CHUNK_POINTS.get(problem.x3d.device.type, 1 << 22)
     size = max(1, chunk_points // max(1, points_per_object))
     return [(start, min(start + size, num_objects)) for start in range(0, num_objects, size)]
 

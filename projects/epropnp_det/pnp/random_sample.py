@@ -13,6 +13,7 @@ from .levenberg_marquardt import LMSolver
 from .monte_carlo_cost import object_chunks, sample_cost
 from .pose import Parametrization, Pose4DoF
 from .problem import Columns, Problem
+from .subsets import sample_subsets
 
 
 class InitialPose(NamedTuple):
@@ -77,7 +78,7 @@ class RSLMSolver:
         """
         size = min(self.num_points, problem.x3d.size(-1))
         found = [InitialPose(problem.delta.new_zeros(0, pose_type.dim), problem.delta.new_zeros(0))]
-        for start, stop in object_chunks(problem, self.num_proposals * size):
+        for start, stop in object_chunks(problem, self.num_proposals * size, scale=4):
             part = problem.slice(start, stop)
             found.append(self._solve_chunk(pose_type, part, solver, fast_mode, generator))
         return InitialPose(*(torch.cat(pieces) for pieces in zip(*found)))
@@ -109,31 +110,6 @@ class RSLMSolver:
         best = rank.argmin(1, keepdim=True)  # (B, 1)
         pose = poses.gather(1, best[..., None].expand(-1, -1, poses.size(-1)))[:, 0]
         return InitialPose(pose, cost.gather(1, best)[:, 0])
-
-
-def sample_subsets(
-    w2d: Tensor, num_subsets: int, size: int, generator: torch.Generator | None = None
-) -> Tensor:
-    """Draws point subsets without replacement, with probability proportional to the mean weight.
-
-    Points without weight are drawn only when the others run out, so an object whose weights are all
-    zero gets uniform subsets.
-
-    Args:
-        w2d: (B, 2, N).
-        num_subsets: Subsets per object.
-        size: Points per subset, at most ``N``.
-        generator: Source of randomness.
-
-    Returns:
-        Point indices, (B, num_subsets, size).
-    """
-    num_objects, _, num_points = w2d.shape
-    weight = w2d.mean(1)[:, None].clamp(min=torch.finfo(w2d.dtype).tiny)  # (B, 1, N)
-    clock = torch.empty(num_objects, num_subsets, num_points, dtype=w2d.dtype, device=w2d.device)
-    # exponential races: the `size` earliest arrivals at rates `weight` are such a subset
-    arrival = clock.exponential_(generator=generator) / weight
-    return arrival.topk(size, dim=-1, largest=False, sorted=False).indices
 
 
 def gather_columns(problem: Problem, indices: Tensor) -> Columns:

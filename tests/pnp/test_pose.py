@@ -7,6 +7,12 @@ from epropnp_det.pnp import Pose4DoF, Pose6DoF
 from epropnp_det.pnp.pose import normalize_quaternion, parametrization_of, wrap_angle
 
 
+def random_turns(pose_type, num, generator):
+    """Poses at the origin, float64."""
+    position = torch.zeros(num, 3, dtype=torch.float64)
+    return torch.cat((position, pose_type.random_rotation((num,), position, generator)), 1)
+
+
 def test_yaw_rotation_convention():
     pose = torch.tensor([0.0, 0.0, 0.0, 0.3], dtype=torch.float64)
     c, s = math.cos(0.3), math.sin(0.3)
@@ -24,10 +30,8 @@ def test_quaternion_of_yaw_gives_the_same_rotation(to_quaternion):
 
 
 def test_random_rotations_are_orthonormal():
-    generator = torch.Generator().manual_seed(0)
-    like = torch.zeros(1, dtype=torch.float64)
-    quaternion = Pose6DoF.random_rotation((50,), like, generator)
-    pose = torch.cat((torch.zeros(50, 3, dtype=torch.float64), quaternion), 1)
+    pose = random_turns(Pose6DoF, 50, torch.Generator().manual_seed(0))
+    quaternion = pose[:, 3:]
     rotation = Pose6DoF.rotation(pose)
     identity = torch.eye(3, dtype=torch.float64).expand(50, 3, 3)
     torch.testing.assert_close(rotation @ rotation.transpose(1, 2), identity)
@@ -80,9 +84,7 @@ def test_zero_quaternion_becomes_the_identity():
 @pytest.mark.parametrize('pose_type', [Pose4DoF, Pose6DoF])
 def test_offset_jacobian_matches_finite_differences(pose_type):
     generator = torch.Generator().manual_seed(1)
-    like = torch.zeros(1, dtype=torch.float64)
-    rotation = pose_type.random_rotation((3,), like, generator)
-    pose = torch.cat((torch.zeros(3, 3, dtype=torch.float64), rotation), 1)
+    pose = random_turns(pose_type, 3, generator)
     offset = torch.randn(3, 3, 1, generator=generator, dtype=torch.float64)
     analytic = pose_type.offset_jacobian(pose, offset[..., 0])
     for column in range(pose_type.dof - 3):
@@ -104,9 +106,7 @@ def test_length_names_the_parametrization():
 @pytest.mark.parametrize('pose_type', [Pose4DoF, Pose6DoF])
 def test_rotate_agrees_with_the_matrix_and_motions_with_differences(pose_type):
     generator = torch.Generator().manual_seed(2)
-    like = torch.zeros(1, dtype=torch.float64)
-    rotation = pose_type.random_rotation((5,), like, generator)
-    pose = torch.cat((torch.zeros(5, 3, dtype=torch.float64), rotation), 1)
+    pose = random_turns(pose_type, 5, generator)
     points = torch.randn(3, 7, 5, generator=generator, dtype=torch.float64)
     rotated = pose_type.rotate(pose, points)
     torch.testing.assert_close(

@@ -30,13 +30,12 @@ def test_quaternion_of_yaw_gives_the_same_rotation(to_quaternion):
 
 
 def test_random_rotations_are_orthonormal():
-    pose = random_turns(Pose6DoF, 50, torch.Generator().manual_seed(0))
-    quaternion = pose[:, 3:]
-    rotation = Pose6DoF.rotation(pose)
+    generator = torch.Generator().manual_seed(0)
+    rotation = Pose6DoF.rotation(random_turns(Pose6DoF, 50, generator))
     identity = torch.eye(3, dtype=torch.float64).expand(50, 3, 3)
     torch.testing.assert_close(rotation @ rotation.transpose(1, 2), identity)
     torch.testing.assert_close(torch.linalg.det(rotation), torch.ones(50, dtype=torch.float64))
-    yaw = Pose4DoF.random_rotation((4000, 2), like, generator)
+    yaw = Pose4DoF.random_rotation((4000, 2), rotation, generator)
     assert yaw.shape == (4000, 2, 1)
     assert yaw.abs().max() <= math.pi
     assert yaw.mean().abs() < 0.1

@@ -366,7 +366,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--device', default='cpu', choices=('cpu', 'cuda'))
-    parser.add_argument('--threads', type=int, default=0, help='CPU threads; 0 leaves the default')
+    parser.add_argument('--threads', type=int, default=1, help='of the CPU; 0: as torch likes')
     parser.add_argument('--repeats', type=int, default=5, help='the median time is printed')
     parser.add_argument('--accuracy', type=Path, help='mono3d json: compare with OpenCV on it')
     parser.add_argument('--accuracy-only', action='store_true')

@@ -52,7 +52,7 @@ VARIANTS = (
     Variant('mc', 'Monte Carlo loss alone', {**NO_REGULARISATION, **NO_AUXILIARY}),
     Variant('mc_reg', '+ derivative regularisation', NO_AUXILIARY),
     Variant('mc_aux', '+ auxiliary losses', NO_REGULARISATION),
-    Variant('mc_reg_aux', '+ both (as v2)', {}),
+    Variant('mc_reg_aux', '+ both, as in v2', {}),
     Variant(
         'reg',
         'derivative regularisation alone',
@@ -66,7 +66,7 @@ VARIANTS = (
     ),
     Variant(
         'surrogate',
-        'surrogate: coordinates by reprojection and LiDAR, no loss through PnP',
+        'surrogate, no loss through PnP',
         {**NO_MONTE_CARLO, **NO_REGULARISATION, f'{LOSSES}.type': 'SurrogateLosses'},
     ),
 )
@@ -82,8 +82,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], metavar='SEED')
     parser.add_argument('--data', help='prepared synthetic nuScenes; made in OUT/data if not given')
     parser.add_argument('--out', default='work_dirs/ablation', help='where everything goes')
-    parser.add_argument('--iters', type=int, default=300, help='training steps of each run')
-    parser.add_argument('--points', type=int, default=2, help='measurements along each run')
+    parser.add_argument('--iters', type=int, default=900, help='training steps of each run')
+    parser.add_argument('--points', type=int, default=3, help='measurements along each run')
     parser.add_argument('--frames-per-scene', type=int, default=40, help='of data made here')
     parser.add_argument('--workers', type=int, default=1, help='processes that render')
     args = parser.parse_args(arguments)

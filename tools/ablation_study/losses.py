@@ -7,6 +7,7 @@ from typing import Callable
 import torch
 from mmdet3d.models.builder import LOSSES
 from torch import Tensor, nn
+from torch.nn.functional import smooth_l1_loss
 
 from epropnp_det.models.auxiliary import encode_reprojection_error
 from epropnp_det.models.losses import ObjectLosses
@@ -49,8 +50,8 @@ class SurrogateLosses(ObjectLosses):
         boxes = gt.boxes3d[samples.gt_inds]
         x3d = correspondences.noc * correspondences.dims.detach()[:, None]
         offset = camera.project(x3d, boxes[:, 3:]) - correspondences.x2d.detach()
-        error = encode_reprojection_error(offset, boxes, camera.cam2img).abs()  # (n, N, 2)
-        huber = torch.where(error < 1, 0.5 * error.square(), error - 0.5).sum(-1).mean(-1)
+        error = encode_reprojection_error(offset, boxes, camera.cam2img)  # (n, N, 2)
+        huber = smooth_l1_loss(error, torch.zeros_like(error), reduction='none').sum(-1).mean(-1)
         total = (samples.weights * huber).sum() / num_requested
         losses['loss_reprojection'] = self.reprojection_weight * total
         return losses

@@ -40,8 +40,8 @@ def mini_val_json() -> Path:
 
 @pytest.fixture(scope='session')
 def golden_dir() -> Path:
-    """Outputs of the official modules."""
-    return _shared('data/golden')
+    """Outputs of the official modules (README.md there)."""
+    return REPOSITORY / 'tests' / 'data' / 'golden'
 
 
 @pytest.fixture(scope='session')

@@ -76,8 +76,8 @@ def setup_a() -> Objects:
 
 @pytest.fixture(scope='session')
 def golden(golden_dir) -> dict:
-    """Results of the official layer on real boxes, float64."""
-    with np.load(golden_dir / 'pnp.npz') as file:
+    """Results of the official layer on random boxes, float64 (tests/data/golden/README.md)."""
+    with np.load(golden_dir / 'pnp_synthetic.npz') as file:
         return {key: torch.from_numpy(file[key]) for key in file}
 
 

@@ -1,10 +1,11 @@
 """EPro-PnP 4DoF written the straightforward way: the yardstick of ``tools/benchmark_pnp.py``.
 
-A stand-in for the official layer, made from its description (method.md sections 1 and 10.3), not
-from its code. It does the same work with the same numbers of points, samples and iterations, in the
-usual style: coordinates on the last axis, one autograd graph over all samples, boolean-mask updates
-of accepted objects, library solves, Cholesky with a loop over failures, `torch.multinomial`, von
-Mises draws by NumPy. ``tests/benchmarks`` checks that it computes what `epropnp_det.pnp` does.
+A stand-in for the official layer, made from its description (docs/method.md 1, docs/differences.md
+W38 to W53), not from its code. It does the same work with the same numbers of points, samples and
+iterations, in the usual style: coordinates on the last axis, one autograd graph over all samples,
+boolean-mask updates of accepted objects, library solves, Cholesky with a loop over failures,
+`torch.multinomial`, von Mises draws by NumPy. ``tests/benchmarks`` checks that it computes what
+`epropnp_det.pnp` does.
 
 Where the description leaves a choice, the cheaper one is taken: clipped Jacobian rows by
 `masked_fill` (the description counts 16 boolean-mask accesses per iteration, and the updates of

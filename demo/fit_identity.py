@@ -3,7 +3,7 @@
     python demo/fit_identity.py [--steps 800] [--out work_dirs/fit_identity]
 
 A small MLP sees a 6DoF pose and must put out 64 weighted 2D-3D correspondences whose PnP solution
-is that pose (method.md section 1.10). Nothing tells it what the correspondences are: the Monte
+is that pose (docs/method.md 1.10). Nothing tells it what the correspondences are: the Monte
 Carlo pose loss makes them agree. Writes ``fit_identity.png``, the pose distribution of one
 validation pose narrowing around the truth and the errors over time, and prints the errors. Needs
 torch, matplotlib and tqdm; a few minutes on a CPU, because samples, proposals and steps are fewer

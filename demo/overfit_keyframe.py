@@ -19,7 +19,7 @@ from epropnp_det.apis.steps import Step, StepChain, StepFailed, python
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs' / 'epropnp_det' / 'epropnp_det_r18_keyframe_cpu.py'
-DATA = ROOT.parent / 'shared' / 'data' / 'nuscenes_keyframe'
+DATA = ROOT / 'data' / 'nuscenes_keyframe'
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-SHARED = Path(os.environ.get('EPROPNP_SHARED', REPOSITORY.parent / 'shared'))
+# Real images may not stand in the repository: EPROPNP_SHARED names a folder that holds data/.
+SHARED = Path(os.environ.get('EPROPNP_SHARED', REPOSITORY))
 
 
 def pytest_configure(config):
@@ -17,7 +18,10 @@ def pytest_configure(config):
 def _shared(relative: str) -> Path:
     path = SHARED / relative
     if not path.exists():
-        pytest.skip(f'{path} is not at hand (its licence keeps it out of the repository)')
+        pytest.skip(
+            f'no {path}: its licence keeps it out of the repository; EPROPNP_SHARED names the '
+            'folder that holds data/'
+        )
     return path
 
 

@@ -90,7 +90,7 @@ def convert(args: argparse.Namespace) -> None:
     if version == 'v2' and ramp != 'official':
         print(
             'note: these weights have seen the official border ramp, and this config has the '
-            f'symmetric one; {DEFAULT_CONFIGS["v2"]} has the official one (W12)'
+            f'symmetric one; {DEFAULT_CONFIGS["v2"]} has the official one (docs/differences.md W12)'
         )
     print(f'test it with: python tools/test.py {path} {args.target} --eval bbox')
 

@@ -1,7 +1,8 @@
 # Overfits the small network to one real nuScenes keyframe, six images at half size, on two cores:
-# the whole road on real input. demo/overfit_keyframe.py runs it.
+# the whole road on real input. tools/extract_keyframe.py makes the data from a nuScenes,
+# demo/overfit_keyframe.py runs it.
 _base_ = ['./epropnp_det_r18_synthetic_cpu.py']
-data_root = '../shared/data/nuscenes_keyframe/'
+data_root = 'data/nuscenes_keyframe/'
 img_norm_cfg = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
 class_names = {{_base_.class_names}}
 train_keys = {{_base_.train_keys}}

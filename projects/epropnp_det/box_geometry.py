@@ -1,8 +1,8 @@
 """3D boxes as corners and edges, cut at the near plane and projected; numpy, for data and pictures.
 
 Camera frame x right, y down, z forward (metres); boxes ``[l, h, w, x, y, z, yaw]`` about the
-geometric centre (method.md 0). Pixels are those that ``cam2img`` maps to. The same in torch, for
-the networks, is :mod:`epropnp_det.models.box_geometry`.
+geometric centre (docs/method.md 0). Pixels are those that ``cam2img`` maps to. The same in torch,
+for the networks, is :mod:`epropnp_det.models.box_geometry`.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def as_boxes(boxes: np.ndarray) -> np.ndarray:
 
 
 def rotations(yaw: np.ndarray) -> np.ndarray:
-    """Rotations about +y, object -> camera frame (method.md 0).
+    """Rotations about +y, object -> camera frame (docs/method.md 0).
 
     Args:
         yaw: Angles in radians, (n,).
@@ -144,7 +144,7 @@ def cut_at_near_plane(segments: np.ndarray, near: float) -> Segments:
     """Cuts segments at the near plane.
 
     Each segment is cut by itself, so that no result depends on the order of corners or edges
-    (method.md W6). The ends of the cut edges of a box are the vertices of the cut box.
+    (docs/differences.md W6). The ends of the cut edges of a box are the vertices of the cut box.
 
     Args:
         segments: Camera-frame end points, (..., 2, 3).

@@ -40,7 +40,8 @@ def test_is_registered_under_its_name():
 
 
 def test_nothing_changes_in_a_step_without_finite_gradient(runner, caplog):
-    """Neither parameters (weight decay!) nor moments nor the step count of Adam (method.md W2)."""
+    """Neither parameters (weight decay!) nor moments nor the step count of Adam
+    (docs/differences.md W2)."""
     hook = NanSafeOptimizerHook(grad_clip=dict(max_norm=1.0))
     step(hook, runner, 1.0)
     before = {k: v.clone() for k, v in runner.model.state_dict().items()}

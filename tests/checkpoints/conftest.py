@@ -22,7 +22,7 @@ def _load(path):
 
 @pytest.fixture(scope='session')
 def official_shapes():
-    """The module `official_shapes.py`: what method.md 12 says of each version."""
+    """The module `official_shapes.py`: what docs/method.md 12 says of each version."""
     return _load(HERE / 'official_shapes.py')
 
 

@@ -115,7 +115,7 @@ def test_other_detectors_are_refused(state):
 
 
 class TestGoldenNumbers:
-    """The official v2 head with golden.md's parameters, through the converter."""
+    """The official v2 head with tests/data/golden/README.md's parameters, through the converter."""
 
     @pytest.fixture(scope='class')
     def golden(self, golden_dir):

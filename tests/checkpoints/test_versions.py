@@ -56,7 +56,7 @@ def test_pyramid(version, levels, strides, version_state, version_config):
 
 
 def test_versions_differ_as_published(version_config):
-    """The columns of method.md 3.4 that are not shapes."""
+    """The columns of docs/method.md 3.4 that are not shapes."""
 
     def head(version):
         return Config.fromfile(str(version_config(version))).model.bbox_head

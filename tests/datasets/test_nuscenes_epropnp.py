@@ -184,7 +184,7 @@ def test_training_item_and_unchanged_records(content, keyframe_root, build):
 
 
 def test_stock_flip_cannot_write_into_the_records(content, keyframe_root, build):
-    """The stock step writes flipped intrinsics in place (stack.md, trap 3)."""
+    """The stock step writes flipped intrinsics in place (docs/install.md, trap 3)."""
     steps = [
         {'type': 'LoadImageFromFileMono3D'},
         {'type': 'RandomFlip3D', 'flip_ratio_bev_horizontal': 1.0},

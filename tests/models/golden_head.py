@@ -1,4 +1,4 @@
-"""Deterministic parameters, features and geometry of `data/golden/head_v2.npz` (golden.md).
+"""Parameters, features and geometry of `head_v2.npz` (tests/data/golden/README.md).
 
 Not a test: the `golden_head` fixture of this folder's conftest hands this module to the tests.
 """
@@ -24,7 +24,7 @@ def golden_shapes(golden_dir: Path) -> dict[str, list[int]]:
 
 
 def golden_value(name: str, shape: list[int]) -> Tensor:
-    """The value that golden.md's rule gives the parameter `name`, the official name."""
+    """The value of the parameter `name`, the official name (tests/data/golden/README.md)."""
     generator = torch.Generator().manual_seed(zlib.crc32(name.encode()))
     r = torch.randn(tuple(shape), generator=generator)
     if name.endswith('.bias'):

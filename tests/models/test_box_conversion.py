@@ -34,7 +34,7 @@ def test_round_trip(num):
 
 
 def test_corners_follow_the_yaw_convention():
-    """R(yaw) of method.md 0 applied to (l, h, w) corners must be mmdet3d's corners."""
+    """R(yaw) of docs/method.md 0 applied to (l, h, w) corners must be mmdet3d's corners."""
     boxes = random_boxes(40, seed=1)
     signs = torch.tensor([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / 2
     corners = (signs * boxes[:, None, :3]) @ rotation(boxes[:, 6]).transpose(1, 2)

@@ -60,7 +60,7 @@ def random_objects(
 
 @pytest.fixture
 def setup_a() -> Objects:
-    """Setup A of method.md section 11: the corners of a box seen by a 1600 x 900 camera."""
+    """Setup A of docs/method.md 11: the corners of a box seen by a 1600 x 900 camera."""
     signs = torch.tensor([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
     x3d = (signs * torch.tensor([4.0, 1.5, 1.8], dtype=torch.float64) / 2)[None]
     cam2img = torch.tensor([[[1260.0, 0, 800], [0, 1260, 450], [0, 0, 1]]], dtype=torch.float64)

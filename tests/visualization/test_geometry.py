@@ -43,7 +43,7 @@ def test_segments_behind_the_camera_are_invisible_and_finite():
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**31))
 def test_2d_boxes_bound_the_cut_solid_tightly(seed):
-    """Against a dense sampling of the six faces, cut by brute force (method.md W6)."""
+    """Against a dense sampling of the six faces, cut by brute force (docs/differences.md W6)."""
     boxes = random_boxes(seed, 4, low=(-4, -2, -2), high=(4, 2, 8))
     grid = np.linspace(-1, 1, 41)
     surface = np.array([[a, b, c] for a in grid for b in grid for c in (-1, 1)])

@@ -41,7 +41,7 @@ meta_keys = [
     'box_type_3d',
     'box_mode_3d',
 ]
-# The top 228 rows show sky (method.md 6.3).
+# The top 228 rows show sky (docs/method.md 6.3).
 train_pipeline = [
     dict(type='LoadImageMono3D'),
     dict(
@@ -88,7 +88,7 @@ data = dict(
         img_prefix=data_root,
         classes=class_names,
         pipeline=train_pipeline,
-        # method.md 6.2; what fails is ignored, not trained as background
+        # docs/method.md 6.2; what fails is ignored, not trained as background
         annotation_filter=dict(min_visibility=2, max_truncation=0.8, min_box_size=4),
         modality=input_modality,
         test_mode=False,

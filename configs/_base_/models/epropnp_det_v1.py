@@ -1,4 +1,4 @@
-# EPro-PnP-Det v1 of the CVPR paper (method.md 3.4): correspondences at stride 4 with twice the
+# EPro-PnP-Det v1 of the CVPR paper (docs/method.md 3.4): correspondences at stride 4 with twice the
 # points; objects are still found on strides 8-128.
 _base_ = './epropnp_det_v1b_220312.py'
 model = dict(

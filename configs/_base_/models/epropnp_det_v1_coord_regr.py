@@ -1,4 +1,4 @@
-# EPro-PnP-Det v1 with regression of object coordinates to LiDAR points (method.md 3.4).
+# EPro-PnP-Det v1 with regression of object coordinates to LiDAR points (docs/method.md 3.4).
 _base_ = './epropnp_det_v1.py'
 model = dict(
     bbox_head=dict(

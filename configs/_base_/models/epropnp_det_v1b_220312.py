@@ -1,5 +1,5 @@
-# EPro-PnP-Det v1b of 2022-03-12 (method.md 3.4): one projected centre for all classes, no class
-# embedding, a weaker pose loss with more samples.
+# EPro-PnP-Det v1b of 2022-03-12 (docs/method.md 3.4): one projected centre for all classes, no
+# class embedding, a weaker pose loss with more samples.
 _base_ = './epropnp_det_v1b_220411.py'
 model = dict(
     bbox_head=dict(

@@ -1,5 +1,5 @@
-# EPro-PnP-Det v1b of 2022-04-11 (method.md 3.4): the network of v2 without its auxiliary box and
-# depth branches, in integer pixel coordinates.
+# EPro-PnP-Det v1b of 2022-04-11 (docs/method.md 3.4): the network of v2 without its auxiliary box
+# and depth branches, in integer pixel coordinates.
 _base_ = './epropnp_det_v2.py'
 pixel_center = 0.0  # the intrinsics count from the centre of the first pixel
 model = dict(

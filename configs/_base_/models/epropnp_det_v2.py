@@ -1,4 +1,5 @@
-# EPro-PnP-Det v2 (method.md 2 and 8): ResNet-101 with DCNv2, strides 8-128, 8 heads x 16 points.
+# EPro-PnP-Det v2 (docs/method.md 2 and 8): ResNet-101 with DCNv2, strides 8-128, 8 heads x 16
+# points.
 strides = (8, 16, 32, 64, 128)
 gn_cfg = dict(type='GN', num_groups=32, requires_grad=True)
 model = dict(
@@ -54,7 +55,7 @@ model = dict(
             num_points=16,
             class_embedding=True,
             norm_cfg=gn_cfg,
-            # nuScenes statistics of length, height, width (method.md 2.5).
+            # nuScenes statistics of length, height, width (docs/method.md 2.5).
             dim_coder=dict(
                 type='MultiClassLogDimCoder',
                 means=[
@@ -104,7 +105,7 @@ model = dict(
             loss_velo=dict(type='SmoothL1Loss', beta=1.0, loss_weight=0.05),
             loss_attr=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=0.5),
         ),
-        # Dense supervision of training, the last two by LiDAR (method.md 2.6, 3.2, 8).
+        # Dense supervision of training, the last two by LiDAR (docs/method.md 2.6, 3.2, 8).
         auxiliary=dict(
             type='AuxiliaryHead',
             roi_size=14,
@@ -115,7 +116,7 @@ model = dict(
                 type='MixtureNLLLoss', huber_delta=0.3, init_sigma=0.3, loss_weight=1.5
             ),
         ),
-        # nuScenes attributes by class (method.md 4.6); 8 is "none".
+        # nuScenes attributes by class (docs/method.md 4.6); 8 is "none".
         class_attributes=[
             (5, 6, 7),  # car: moving, parked, stopped
             (5, 6, 7),  # truck

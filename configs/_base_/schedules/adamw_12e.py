@@ -1,4 +1,4 @@
-# AdamW, 12 epochs, step decay, no warm-up (method.md 5.1); effective batch 12 images.
+# AdamW, 12 epochs, step decay, no warm-up (docs/method.md 5.1); effective batch 12 images.
 optimizer = dict(
     type='AdamW',
     lr=1e-4,

@@ -1,4 +1,4 @@
-"""Where to compute: one switch for CPU and GPU (method.md W33)."""
+"""Where to compute: one switch for CPU and GPU (docs/differences.md W33)."""
 
 from __future__ import annotations
 

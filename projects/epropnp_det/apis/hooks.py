@@ -16,8 +16,8 @@ class NanSafeOptimizerHook(OptimizerHook):
     """Skips the optimiser step of an iteration whose gradient is not finite.
 
     The official hook sets such gradients to zero and steps all the same, so that the moments of
-    Adam decay and weight decay acts (method.md W2). Here no parameter changes, the event is counted
-    and logged, and training ends with an error when it does not recover.
+    Adam decay and weight decay acts (docs/differences.md W2). Here no parameter changes, the event
+    is counted and logged, and training ends with an error when it does not recover.
 
     Args:
         grad_clip: Arguments of ``torch.nn.utils.clip_grad_norm_``, or None for no clipping.

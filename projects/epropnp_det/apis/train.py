@@ -27,8 +27,9 @@ def train_detector(
 ) -> None:
     """Trains a detector, with the signature of the stock function.
 
-    ``mmdet3d.apis.train_detector`` calls ``model.cuda()`` (stack.md, trap 1); mmdet's function
-    respects ``cfg.device`` but knows only its own datasets, so validation comes in as a hook.
+    ``mmdet3d.apis.train_detector`` calls ``model.cuda()`` (docs/install.md, trap 1); mmdet's
+    function respects ``cfg.device`` but knows only its own datasets, so validation comes in as a
+    hook.
 
     Args:
         model: Detector.

@@ -1,4 +1,4 @@
-"""Official EPro-PnP-Det checkpoints become ours, tensor by tensor (method.md 12)."""
+"""Official EPro-PnP-Det checkpoints become ours, tensor by tensor (docs/method.md 12)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of the official detection head's parameters and of ours (method.md 12).
+"""Names of the official detection head's parameters and of ours (docs/method.md 12).
 
 The three official generations differ in a few names: v1 and v1b keep lists of one stage
 (``pts_trans.0``, ``corr_regs.1``) where v2 has single modules, and call the weight scale

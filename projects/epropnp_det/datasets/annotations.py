@@ -22,7 +22,7 @@ class Role(enum.Enum):
 
 
 class AnnotationFilter(NamedTuple):
-    """Which annotations are ground truth (method.md 6.2); None switches a criterion off.
+    """Which annotations are ground truth (docs/method.md 6.2); None switches a criterion off.
 
     Visibility and truncation are optional fields of the file; where they are absent, they pass.
 

@@ -56,7 +56,7 @@ def truncations(
     size: tuple[int, int],
     near: float = 0.1,
 ) -> np.ndarray:
-    """Share of each box that lies outside the image (method.md 6.1).
+    """Share of each box that lies outside the image (docs/method.md 6.1).
 
     Args:
         centers: Centres in the camera frame, (n, 3).

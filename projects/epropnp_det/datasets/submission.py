@@ -1,4 +1,6 @@
-"""From camera boxes to entries of a nuScenes submission, without a GPU (method.md 4.6 and 7.1).
+"""From camera boxes to entries of a nuScenes submission, without a GPU.
+
+Source: docs/method.md 4.6 and 7.1.
 
 Camera boxes -> global frame -> evaluation range -> class-wise rotated NMS across the cameras of a
 sample -> best 500 -> dicts that nuscenes-devkit reads. Everything is vectorised over the boxes of a

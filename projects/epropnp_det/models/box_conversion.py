@@ -1,6 +1,6 @@
 """Between mmdet3d's camera boxes and the plain box tensors of the models.
 
-Inside: ``[l, h, w, x, y, z, yaw]`` about the geometric centre (method.md 0). Outside:
+Inside: ``[l, h, w, x, y, z, yaw]`` about the geometric centre (docs/method.md 0). Outside:
 ``CameraInstance3DBoxes``, whose tensor is ``[x, y, z, l, h, w, yaw, vx, vz]`` about the centre of
 the bottom face. Both measure yaw about the camera's +y axis (down), from +x towards -z.
 """

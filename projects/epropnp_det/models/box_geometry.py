@@ -1,7 +1,8 @@
 """3D boxes as corners, and the extent of their projection; torch, for targets and decoding.
 
-Boxes are ``[l, h, w, x, y, z, yaw]`` in the camera frame (method.md 0); ``cam2img`` may be that of
-the network image. The same in numpy, for data and pictures, is :mod:`epropnp_det.box_geometry`.
+Boxes are ``[l, h, w, x, y, z, yaw]`` in the camera frame (docs/method.md 0); ``cam2img`` may be
+that of the network image. The same in numpy, for data and pictures, is
+:mod:`epropnp_det.box_geometry`.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def projected_bounds(boxes3d: Tensor, cam2img: Tensor, near: float) -> tuple[Ten
     """2D boxes around the part of each 3D box in front of the near plane.
 
     That part is convex, so its projection is spanned by its vertices: the corners in front and the
-    points where edges cross the plane. Their extremes, in any order, are exact (cures W6 of
-    method.md 10.1).
+    points where edges cross the plane. Their extremes, in any order, are exact
+    (docs/differences.md W6).
 
     Args:
         boxes3d: ``[l, h, w, x, y, z, yaw]``, (n, 7).

@@ -132,7 +132,7 @@ class ObjectQueries(NamedTuple):
 
 
 class ObjectSamples(NamedTuple):
-    """Training samples drawn from the positive points (method.md 3.1).
+    """Training samples drawn from the positive points (docs/method.md 3.1).
 
     Attributes:
         queries: What the correspondence head gets.

@@ -1,4 +1,4 @@
-"""Pinhole camera with image bounds, as a value (method.md section 1.1)."""
+"""Pinhole camera with image bounds, as a value (docs/method.md 1.1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Adaptive Huber cost of the weighted reprojection error (method.md section 1.3)."""
+"""Adaptive Huber cost of the weighted reprojection error (docs/method.md 1.3)."""
 
 from __future__ import annotations
 

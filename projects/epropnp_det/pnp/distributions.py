@@ -1,4 +1,4 @@
-"""Proposal distributions of the importance sampler (method.md section 1.8).
+"""Proposal distributions of the importance sampler (docs/method.md 1.8).
 
 Batched over objects, object axis first: ``sample`` returns (B, n, event) and ``log_prob`` takes it.
 Everything is drawn on the device of the parameters, from the generator that is passed in.

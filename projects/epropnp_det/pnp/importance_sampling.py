@@ -1,4 +1,4 @@
-"""Adaptive multiple importance sampling of the pose posterior (method.md section 1.7)."""
+"""Adaptive multiple importance sampling of the pose posterior (docs/method.md 1.7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""The EPro-PnP layer: correspondences in, pose, covariance and posterior samples out (method.md 1).
+"""The EPro-PnP layer: correspondences in, pose, covariance and posterior samples out.
+
+Source: docs/method.md 1.
 
 The same module serves networks that train end to end (`monte_carlo_forward` and
 `MonteCarloPoseLoss`) and plain pose estimation (`forward`).

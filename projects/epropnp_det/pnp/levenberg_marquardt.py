@@ -1,4 +1,4 @@
-"""Trust-region Levenberg-Marquardt and safeguarded Gauss-Newton (method.md section 1.4).
+"""Trust-region Levenberg-Marquardt and safeguarded Gauss-Newton (docs/method.md 1.4).
 
 All objects run the same number of iterations; each accepts or rejects its own steps by
 `torch.where`.

@@ -1,4 +1,4 @@
-"""Robust cost and Gauss-Newton system of one pose per object (method.md sections 1.1 and 1.3).
+"""Robust cost and Gauss-Newton system of one pose per object (docs/method.md 1.1 and 1.3).
 
 Written for thousands of small problems: objects are the last axis of every tensor, so that each
 line is one elementwise operation over all of them.

@@ -1,4 +1,4 @@
-"""Monte Carlo pose loss (method.md section 1.9)."""
+"""Monte Carlo pose loss (docs/method.md 1.9)."""
 
 from __future__ import annotations
 

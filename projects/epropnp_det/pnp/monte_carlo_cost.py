@@ -1,4 +1,4 @@
-"""Robust cost of many poses per object, in bounded memory (method.md sections 1.3 and 1.11).
+"""Robust cost of many poses per object, in bounded memory (docs/method.md 1.3 and 1.11).
 
 The cost of ``S`` poses for ``B`` objects with ``N`` points needs ``S x B x N`` residuals. Neither
 pass keeps them: objects are taken in chunks that fit a cache, and the backward pass projects again.

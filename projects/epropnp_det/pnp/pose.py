@@ -1,4 +1,4 @@
-"""Pose parametrisations: yaw only (4DoF) and unit quaternion (6DoF), method.md sections 0 and 1.2.
+"""Pose parametrisations: yaw only (4DoF) and unit quaternion (6DoF), docs/method.md 0 and 1.2.
 
 Everything that differs between the two lives in these classes; solvers and samplers take the class
 as an argument, so the degrees of freedom cannot disagree between them. A pose maps object

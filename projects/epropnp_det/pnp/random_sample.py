@@ -1,4 +1,4 @@
-"""Initial poses by random subsets of the points: "RSLM" (method.md section 1.6)."""
+"""Initial poses by random subsets of the points: "RSLM" (docs/method.md 1.6)."""
 
 from __future__ import annotations
 
@@ -37,9 +37,10 @@ class RSLMSolver:
         num_proposals: Subsets per object.
         num_iter: Solver iterations on each subset.
         weighted_init: Whether the common starting position uses moments weighted by ``w2d``, so
-            that background points do not move it. The official code ignores the weights (W28).
+            that background points do not move it. The official code ignores the weights
+            (docs/differences.md W28).
         reject_behind: Whether poses whose origin lies behind ``z_min`` lose against all others; the
-            official code lets them win (W28).
+            official code lets them win (docs/differences.md W28).
     """
 
     num_points: int = 16

@@ -1,4 +1,4 @@
-"""Random subsets of points for the random-sample solver (method.md section 1.6)."""
+"""Random subsets of points for the random-sample solver (docs/method.md 1.6)."""
 
 from __future__ import annotations
 

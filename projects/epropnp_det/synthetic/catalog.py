@@ -9,7 +9,7 @@ import numpy as np
 from . import models, models_small
 from .meshes import Mesh, fit
 
-# Means and standard deviations of length, height, width (method.md section 2.5).
+# Means and standard deviations of length, height, width (docs/method.md 2.5).
 _PRIORS = {
     'car': ((4.62, 1.73, 1.96), (0.46, 0.24, 0.16)),
     'truck': ((6.94, 2.84, 2.52), (2.11, 0.84, 0.45)),

@@ -5,7 +5,7 @@ kept as its inverse, which is linear in the image, so perspective is exact. Besi
 triangle of every pixel the rasteriser counts how many pixels each object would cover if it stood
 alone: visibility levels are therefore exact, not estimated from boxes.
 
-Pixel convention: edges, i.e. the first pixel's centre lies at 0.5 (method.md section 0).
+Pixel convention: edges, i.e. the first pixel's centre lies at 0.5 (docs/method.md 0).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bird's-eye views: one camera, or all cameras around the car (``bev`` of method.md 7.3)."""
+"""Bird's-eye views: one camera, or all cameras around the car (``bev`` of docs/method.md 7.3)."""
 
 from __future__ import annotations
 

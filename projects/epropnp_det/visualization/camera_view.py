@@ -1,4 +1,4 @@
-"""3D boxes over the camera image (the ``3d`` view of method.md 7.3)."""
+"""3D boxes over the camera image (the ``3d`` view of docs/method.md 7.3)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Checks, clipping and projection under every picture; boxes themselves: ``box_geometry``.
 
-Pixels are edge based, so the centre of the first pixel is 0.5 (method.md 0), and pictures take
+Pixels are edge based, so the centre of the first pixel is 0.5 (docs/method.md 0), and pictures take
 ``cam2img`` to map to these, as stock mmdet3d does. A detector of v1 or v1b takes it to map to
 pixels that count from the centre of the first one: its boxes are drawn half a pixel to the upper
 left of where it saw them, which no picture shows.
@@ -123,7 +123,7 @@ def project_boxes_2d(
     """Tight 2D boxes around the part of each 3D box in front of the near plane.
 
     The extremes run over the ends of all twelve cut edges, which are the vertices of the cut
-    box: the result does not depend on the order of edges (method.md W6).
+    box: the result does not depend on the order of edges (docs/differences.md W6).
 
     Args:
         boxes: ``[l, h, w, x, y, z, yaw]``, (n, 7).

@@ -19,10 +19,13 @@ _CLASS_COLORS = (
 )
 
 GROUND_TRUTH_COLOR = (20, 180, 20)
-"""BGR of ground truth in every view (method.md 7.3)."""
+"""BGR of ground truth in every view (docs/method.md 7.3)."""
 
 HEADINGLESS_CLASSES = ('traffic_cone', 'barrier')
-"""nuScenes classes whose heading has no meaning; no arrow is drawn for them (method.md 4.6)."""
+"""nuScenes classes whose heading has no meaning; no arrow is drawn for them.
+
+Source: docs/method.md 4.6.
+"""
 
 
 def class_color(label: int) -> tuple[int, int, int]:

@@ -76,7 +76,7 @@ def test_every_parameter_and_input_gets_a_gradient(make_scene, losses):
     sum(values.values()).backward()
     for tensor in (*head.parameters(), *inputs):
         assert tensor.grad.isfinite().all() and tensor.grad.any()
-    assert scene.dims.grad is None  # method.md 2.6: detached
+    assert scene.dims.grad is None  # docs/method.md 2.6: detached
 
 
 @pytest.mark.parametrize('losses', [V1, V2], ids=['v1', 'v2'])
@@ -226,7 +226,7 @@ def test_overlapping_objects_explain_each_other(make_scene):
 
 
 def test_coordinate_anchor_through_the_head(make_scene):
-    """method.md 11 C: errors in units of the mean dimension, sigma .2, delta 2."""
+    """docs/method.md 11 C: errors in units of the mean dimension, sigma .2, delta 2."""
     scene, head = make_scene(), make_head()
     head.loss_regr.log_sigma.data.fill_(0.2).log_()
     objects, prediction = prediction_of(head, scene)

@@ -15,7 +15,7 @@ def make_branch(channels=8, modes=2):
 
 
 def test_code_of_the_camera(make_scene):
-    """depth = (15 + 15 code) f / 1260 (method.md 8.3)."""
+    """depth = (15 + 15 code) f / 1260 (docs/method.md 8.3)."""
     geometry = make_scene().geometry
     geometry = geometry._replace(
         cam2img=torch.tensor([[[1240.0, 0, 0], [0, 1280, 0], [0, 0, 1]]]).repeat(2, 1, 1),

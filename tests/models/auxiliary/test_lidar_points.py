@@ -74,7 +74,7 @@ def test_points_belong_to_their_image_and_padding_to_none(make_scene):
 
 
 def test_points_off_the_canvas_do_not_count(make_scene):
-    """method.md W21."""
+    """docs/differences.md W21."""
     scene = make_scene()
     geometry = scene.geometry
     points = LidarPoints.pad(scene.lidar, geometry)

@@ -116,7 +116,7 @@ def test_gradcheck(make_scene):
 def test_initial_coordinates_are_those_of_the_point_head():
     branch = RoIBranch(64, 8, 14)
     branch.init_weights()
-    first = 0.5 * torch.tensor([0.175434, -0.451218, 0.875])  # method.md 11 C
+    first = 0.5 * torch.tensor([0.175434, -0.451218, 0.875])  # docs/method.md 11 C
     torch.testing.assert_close(branch.regressor.bias[0, :3], first, atol=1e-6, rtol=0)
     assert not branch.regressor.bias[:, 3:].any()
     assert 0 < branch.regressor.weight.abs().max() < 0.01

@@ -45,7 +45,7 @@ def random_rois(num, size=4, channels=2, seed=0, images=2):
 
 
 def test_anchors():
-    """method.md 11 C."""
+    """docs/method.md 11 C."""
     bboxes = torch.tensor([[0.0, 0, 8, 8], [4, 0, 12, 8], [0, 0, 8, 8]])
     img_inds = torch.tensor([0, 0, 1])
     maps = torch.tensor([0.0, 1, 0]).view(3, 1, 1, 1).expand(3, 2, 4, 4)

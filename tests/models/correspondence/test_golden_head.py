@@ -1,4 +1,4 @@
-"""The correspondence head against the official v2 head's numbers (golden.md)."""
+"""The correspondence head against the official v2 head's numbers (tests/data/golden/README.md)."""
 
 import numpy as np
 import pytest

@@ -94,7 +94,7 @@ def test_shifted_map_takes_pixels_that_count_from_another_centre():
 
 @pytest.mark.parametrize('flip', [False, True], ids=['plain', 'flipped'])
 def test_equals_the_pooled_and_sampled_coordinate_map_of_official_v1(flip):
-    """method.md 2.5: average-pooled coordinate map, border padding; ones-map, zero padding."""
+    """docs/method.md 2.5: average-pooled coordinate map, border padding; ones-map, zero padding."""
     width, height, stride = 64, 48, 4
     scale = -0.5 if flip else 0.5
     img2net = torch.tensor([[scale, 0, 70.0 if flip else -3.0], [0, 0.5, -9.0], [0, 0, 1]])[None]

@@ -8,7 +8,7 @@ from epropnp_det.models.correspondence.point_head import GroupLinear, fibonacci_
 
 HEADS, POINTS, DIMS = 4, 3, 8
 
-# method.md 11, setup C
+# docs/method.md 11, setup C
 FIBONACCI_8 = [
     (0.175434, -0.451218, 0.875),
     (-0.700051, 0.345404, 0.625),

@@ -58,7 +58,7 @@ def test_zero_boxes():
     length=st.floats(0.5, 6),
 )
 def test_box_cut_by_the_near_plane_equals_dense_surface_points(x, z, yaw, length):
-    """W6 of method.md: extremes over the visible part, whatever the order of the edges."""
+    """docs/differences.md W6: extremes over the visible part, whatever the order of the edges."""
     box = torch.tensor([[length, 1.5, 1.8, x, 0.3, z, yaw]], dtype=torch.float64)
     steps = torch.linspace(-0.5, 0.5, 161, dtype=torch.float64)
     a, b = torch.meshgrid(steps, steps, indexing='ij')

@@ -43,7 +43,7 @@ def test_bev_nms_equals_greedy_loop_over_polygons(seed):
 
 
 def test_lone_box_stays():
-    """W1 of method.md: upstream loses a detection that is alone in its batch."""
+    """docs/differences.md W1: upstream loses a detection that is alone in its batch."""
     boxes, scores = random_boxes(1, 0)
     group = torch.zeros(1, dtype=torch.long)
     assert bev_nms(boxes, scores, group, 0.25).tolist() == [0]

@@ -106,7 +106,8 @@ def test_images_without_objects_have_a_loss_with_graph(model):
     grads = [p.grad for p in model.parameters() if p.requires_grad]
     assert all(grad is not None and torch.isfinite(grad).all() for grad in grads)
     assert losses['loss_pose'] == 0 and losses['mean_distance'] == 0
-    assert model.bbox_head.losses.loss_pose.norm_factor == 1  # W13: nothing to learn from
+    # Nothing to learn from (docs/differences.md W13).
+    assert model.bbox_head.losses.loss_pose.norm_factor == 1
 
 
 def test_nan_ground_truth_harms_nobody(model):
@@ -190,7 +191,8 @@ def test_missing_meta_names_the_cure(model):
 
 
 def test_correspondences_may_be_finer_than_the_detector(config):
-    """v1: the pyramid starts at stride 4, objects are found from stride 8 on (method.md 2.1)."""
+    """v1: the pyramid starts at stride 4, objects are found from stride 8 on (docs/method.md
+    2.1)."""
     cfg = copy.deepcopy(config)
     cfg.backbone.out_indices = (0, 1, 2, 3)
     cfg.neck.update(in_channels=[16, 32, 64, 128], num_outs=4)

@@ -15,7 +15,7 @@ def close(value, expected):
 
 
 def test_depth_anchor():
-    """method.md 11 C."""
+    """docs/method.md 11 C."""
     loss = MixtureNLLLoss(huber_delta=0.3, init_sigma=0.3).double()
     error = torch.tensor([[[10.0 - 11], [12.0 - 11]]], dtype=torch.double)
     value = loss(error, torch.tensor([[0.25, 0.75]], dtype=torch.double).log())
@@ -24,7 +24,7 @@ def test_depth_anchor():
 
 
 def test_coordinate_anchor():
-    """method.md 11 C."""
+    """docs/method.md 11 C."""
     loss = MixtureNLLLoss(huber_delta=2.0, init_sigma=0.2).double()
     error = torch.tensor([[[0.1, 0.2, -0.1], [0.5, 0, 0.4]]], dtype=torch.double)
     value = loss(error, torch.tensor([[0.4, 0.6]], dtype=torch.double).log())

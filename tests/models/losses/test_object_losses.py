@@ -36,7 +36,7 @@ def test_cosine_angle_loss_of_nothing_has_a_graph():
 
 @pytest.mark.parametrize('detach', [False, True])
 def test_where_derivative_regularisation_sends_gradient(detach):
-    """method.md 3.2: in v1 not into dimensions, weight scale and Huber threshold."""
+    """docs/method.md 3.2: in v1 not into dimensions, weight scale and Huber threshold."""
     generator = torch.Generator().manual_seed(0)
     num, points = 3, 32
     double = dict(generator=generator, dtype=torch.float64)

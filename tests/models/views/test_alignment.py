@@ -49,7 +49,8 @@ def test_padding_on_the_right_does_not_shift_cells():
     'width, stride', [(1600, 128), (1600, 64), (1590, 32), (333, 8), (200, 128)]
 )
 def test_any_map_is_read_at_the_mirrored_points(width, stride):
-    """W19: a map that holds the position of its points must give the mirrored positions."""
+    """docs/differences.md W19: a map that holds the position of its points must give the mirrored
+    positions."""
     num = -(-width // stride)
     points = torch.arange(num) * stride + stride // 2
     level = points.float().expand(1, 1, 2, num)

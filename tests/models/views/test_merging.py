@@ -45,7 +45,8 @@ def test_one_view_is_itself():
 
 
 def test_a_view_seen_twice_says_no_more_than_once():
-    """W26: same pose, same cost, same covariance (but for N - 1 in the variance of the points)."""
+    """docs/differences.md W26: same pose, same cost, same covariance (but for N - 1 in the variance
+    of the points)."""
     view = make_view()
     once, twice = solve(view), solve(merge_views([view, view]))
     torch.testing.assert_close(twice.pose, once.pose, atol=1e-3, rtol=0)

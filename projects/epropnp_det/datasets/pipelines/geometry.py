@@ -1,9 +1,9 @@
 """Resize, crop and flip, carried by one 3 x 3 matrix per image.
 
-``img2net`` maps original pixels to network pixels (design.md, decision 1). The steps here change
-the image, the 2D boxes, the projected centres and that matrix; intrinsics, 3D boxes, depths and
-velocities stay those of the original image. Pixels are edge based: an image of width W spans
-[0, W], so a resize is a pure scale and a flip is x -> W - x, with no half-pixel terms.
+``img2net`` maps original pixels to network pixels (docs/architecture.md, decision 1). The steps
+here change the image, the 2D boxes, the projected centres and that matrix; intrinsics, 3D boxes,
+depths and velocities stay those of the original image. Pixels are edge based: an image of width W
+spans [0, W], so a resize is a pure scale and a flip is x -> W - x, with no half-pixel terms.
 
 Every step returns a new dict and writes into nothing it was given.
 """
@@ -143,7 +143,7 @@ class ResizeMono3D:
 
 @PIPELINES.register_module()
 class CropMono3D:
-    """Cuts fixed margins off (method.md 6.3: the top 228 rows, which show sky).
+    """Cuts fixed margins off (docs/method.md 6.3: the top 228 rows, which show sky).
 
     Objects of which too little remains leave the ground truth and join ``gt_bboxes_ignore``, so
     that they need not be trained as background. What an object lost before, at the borders of the
@@ -219,7 +219,7 @@ class CropMono3D:
 
 @PIPELINES.register_module()
 class FlipMono3D:
-    """Mirrors the image horizontally; 3D ground truth and intrinsics stay (method.md 0).
+    """Mirrors the image horizontally; 3D ground truth and intrinsics stay (docs/method.md 0).
 
     A ``flip`` that is already in the results decides (``MultiScaleFlipAug`` sets it), else a draw.
 

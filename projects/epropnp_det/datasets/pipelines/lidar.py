@@ -25,8 +25,8 @@ class LoadLidarMono3D:
     are zero.
 
     Put this step after resize, crop and flip: points outside the original image or outside the
-    network's canvas are dropped (method.md W21), which ``img2net`` must already describe. Points
-    and their pixels are those of the original image, so augmentation does not change them.
+    network's canvas are dropped (docs/differences.md W21), which ``img2net`` must already describe.
+    Points and their pixels are those of the original image, so augmentation does not change them.
 
     Adds ``lidar_points``: a ``DataContainer`` of float32 (P, 5), x, y, z in the camera frame in
     metres (z is the depth) and u, v in original pixels.

@@ -18,8 +18,8 @@ class LoadImageMono3D:
     """Loads an image with its intrinsics and starts ``img2net`` as the identity.
 
     Unlike the stock ``LoadImageFromFileMono3D`` the intrinsics are copied, so that no later step
-    can write into the data set's records (stack.md, trap 3), and an image that is already in memory
-    is accepted: put a BGR array (H, W, 3) under ``img`` of the results or of ``img_info``.
+    can write into the data set's records (docs/install.md, trap 3), and an image that is already in
+    memory is accepted: put a BGR array (H, W, 3) under ``img`` of the results or of ``img_info``.
 
     Adds ``img, cam2img`` (original K, float64 (3, 3)), ``img2net`` (float32 (3, 3)), ``img_shape,
     ori_shape, pad_shape, filename``.

@@ -1,4 +1,7 @@
-"""Dense auxiliary branch of training: supervision from poses and from LiDAR (method.md 2.6)."""
+"""Dense auxiliary branch of training: supervision from poses and from LiDAR.
+
+Source: docs/method.md 2.6.
+"""
 
 from .auxiliary_head import AuxiliaryHead, encode_reprojection_error
 from .depth_branch import DepthBranch, decode_depth

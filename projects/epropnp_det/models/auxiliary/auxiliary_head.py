@@ -28,7 +28,9 @@ ERROR_SCALE = 0.2
 
 
 def encode_reprojection_error(error: Tensor, boxes3d: Tensor, cam2img: Tensor) -> Tensor:
-    """Reprojection errors in fifths of the object's size, whatever its distance (method.md 3.2).
+    """Reprojection errors in fifths of the object's size, whatever its distance.
+
+    Source: docs/method.md 3.2.
 
     Args:
         error: Pixels, (n, ..., 2).
@@ -45,7 +47,7 @@ def encode_reprojection_error(error: Tensor, boxes3d: Tensor, cam2img: Tensor) -
 
 @HEADS.register_module()
 class AuxiliaryHead(BaseModule):
-    """Dense supervision of the maps and queries of the correspondence head (method.md 2.6, 8).
+    """Dense supervision of the maps and queries of the correspondence head (docs/method.md 2.6, 8).
 
     A loss whose config is None is not computed, and has no parameters. ``loss_regr`` and
     ``loss_depth`` need LiDAR; in batches without a point they are zero. All is computed in float32

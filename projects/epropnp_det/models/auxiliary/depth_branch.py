@@ -1,4 +1,7 @@
-"""Monocular depth at single points of the value map, supervised by LiDAR (method.md 8.2, 8.3)."""
+"""Monocular depth at single points of the value map, supervised by LiDAR.
+
+Source: docs/method.md 8.2, 8.3.
+"""
 
 from __future__ import annotations
 

@@ -86,7 +86,9 @@ def object_points(points: LidarPoints, objects: SupervisedObjects) -> tuple[Tens
 
 @torch.no_grad()
 def cell_targets(points: LidarPoints, objects: SupervisedObjects, size: int) -> CellTargets:
-    """Averages the points of each object per cell of its region (method.md 3.2, 8.4, W42).
+    """Averages the points of each object per cell of its region.
+
+    Source: docs/method.md 3.2, 8.4; docs/differences.md W42.
 
     Points of the object that lie beside its 2D box count in the nearest cell.
 

@@ -32,7 +32,7 @@ class SupervisedObjects(NamedTuple):
 def supervised_objects(
     samples: ObjectSamples, gt: GroundTruth, query: Tensor, dims: Tensor
 ) -> SupervisedObjects:
-    """Averages what the samples of each object predict, by their weights (method.md 2.6).
+    """Averages what the samples of each object predict, by their weights (docs/method.md 2.6).
 
     Args:
         samples: ``s`` samples; their weights are positive.

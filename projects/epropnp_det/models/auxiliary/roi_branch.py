@@ -1,4 +1,4 @@
-"""Dense predictions in the regions of interest of the ground truth (method.md 2.6)."""
+"""Dense predictions in the regions of interest of the ground truth (docs/method.md 2.6)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Normalisation over regions of interest that overlap, in one pass (method.md 2.6, W41)."""
+"""Normalisation over regions of interest that overlap, in one pass.
+
+Source: docs/method.md 2.6; docs/differences.md W41.
+"""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ __all__ = ['MultiClassLogDimCoder']
 
 @BBOX_CODERS.register_module()
 class MultiClassLogDimCoder(nn.Module):
-    """Log-dimensions in units of the relative standard deviation of the class (method.md 2.5).
+    """Log-dimensions in units of the relative standard deviation of the class (docs/method.md 2.5).
 
     ``dims = mean * exp(encoded * std / mean)``, element-wise with the class's own mean and std.
 

@@ -1,4 +1,7 @@
-"""Bilinear sampling of feature maps by gathering, for objects of all images at once (W44)."""
+"""Bilinear sampling of feature maps by gathering, for objects of all images at once.
+
+Source: docs/differences.md W44.
+"""
 
 from __future__ import annotations
 

@@ -25,8 +25,9 @@ X2D_SOURCES = ('analytic', 'sampled')
 class CorrespondenceHead(BaseModule):
     """Predicts 2D-3D correspondences, dimensions, score, velocity and attribute of each object.
 
-    Source: EPro-PnP, section 4.2; method.md 2.4 and 2.5. The sampling locations are carried back to
-    original pixels by the inverse image transform, so resize, crop and flip need no coordinate map.
+    Source: EPro-PnP, section 4.2; docs/method.md 2.4 and 2.5. The sampling locations are carried
+    back to original pixels by the inverse image transform, so resize, crop and flip need no
+    coordinate map.
 
     Args:
         num_classes: Number of classes.
@@ -44,7 +45,8 @@ class CorrespondenceHead(BaseModule):
         dropout: Dropout of the feed-forward networks.
         class_embedding: Whether to add a learned vector of the class to the embedding (v1b_220411,
             v2).
-        border_ramp: ``'symmetric'``, or ``'official'`` for official v2 checkpoints (W12).
+        border_ramp: ``'symmetric'``, or ``'official'`` for official v2 checkpoints
+            (docs/differences.md W12).
         x2d_source: ``'analytic'``: 2D points are the sampling locations, wherever they lie (v2).
             ``'sampled'``: locations beyond the outermost cell centres are moved onto them, without
             gradient, as where a coordinate map is sampled with border padding (v1, v1b).

@@ -1,4 +1,7 @@
-"""Deformable attention from object queries to dense maps (EPro-PnP section 4.2, method.md 2.5)."""
+"""Deformable attention from object queries to dense maps.
+
+Source: EPro-PnP section 4.2, docs/method.md 2.5.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,8 @@ class DeformableSampler(BaseModule):
         num_points: Points per head.
         ffn_channels: Hidden channels of the feed-forward network.
         dropout: Dropout of the feed-forward network.
-        border_ramp: ``'symmetric'``, or ``'official'`` for official v2 checkpoints (W12).
+        border_ramp: ``'symmetric'``, or ``'official'`` for official v2 checkpoints
+            (docs/differences.md W12).
         init_cfg: Initialisation config of mmcv.
 
     Raises:

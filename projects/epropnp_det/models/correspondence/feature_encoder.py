@@ -22,7 +22,7 @@ class DenseFeatureEncoder(BaseModule):
     Coarser levels are stretched to the size of the finest, so pad images to a multiple of the
     coarsest stride in use, as the stock ``Pad(size_divisor=32)`` does.
 
-    Source: EPro-PnP, section 4.2 (deformable correspondence head); method.md 2.4.
+    Source: EPro-PnP, section 4.2 (deformable correspondence head); docs/method.md 2.4.
 
     Args:
         in_channels: Channels of the pyramid levels.

@@ -1,4 +1,4 @@
-"""Sampling locations as points of the original image, and their validity (method.md 2.5)."""
+"""Sampling locations as points of the original image, and their validity (docs/method.md 2.5)."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def shift_pixel_center(img2net: Tensor, pixel_center: float) -> Tensor:
 
     ``img2net`` counts original pixels from the edge of the first one, so its centre is 0.5. The
     official v1 and v1b read the intrinsics as if that centre were 0: their rays, 2D points and
-    clip bounds lie half a pixel up and to the left (method.md 0).
+    clip bounds lie half a pixel up and to the left (docs/method.md 0).
 
     Args:
         img2net: Affine map original -> network pixels, (..., 3, 3).
@@ -95,7 +95,8 @@ def border_validity(locations: Tensor, size: Tensor, stride: int, ramp: str) -> 
         stride: Width of the ramp in network pixels, the output stride.
         ramp: ``'symmetric'``: half a ramp on either side of each border, which is how the official
             v1 samples a map of ones with zero padding. ``'official'``: as the official v2, whose
-            left and upper ramps lie one cell too far inside (W12); for its checkpoints only.
+            left and upper ramps lie one cell too far inside (docs/differences.md W12); for its
+            checkpoints only.
 
     Returns:
         Product over both axes, in [0, 1], (n, ...).

@@ -1,4 +1,4 @@
-"""Object coordinates and weight logits of the sampled points (EPro-PnP 4.2, method.md 2.5)."""
+"""Object coordinates and weight logits of the sampled points (EPro-PnP 4.2, docs/method.md 2.5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sine encoding of image positions, for dense maps and for single points (method.md 2.4).
+"""Sine encoding of image positions, for dense maps and for single points (docs/method.md 2.4).
 
 Both use one formula on the position relative to the valid canvas, in [0, 1]; cell ``i`` of a map
 lies at its centre ``(i + 0.5) * stride``. Where the stride divides the canvas, this equals mmdet's

@@ -1,4 +1,4 @@
-"""Scores, attributes and suppression: solved poses become detections (method.md 4.2, 4.3)."""
+"""Scores, attributes and suppression: solved poses become detections (docs/method.md 4.2, 4.3)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Detections(NamedTuple):
 
 
 def posterior_score(solution: MonteCarloResult) -> Tensor:
-    """Expected distance score of the poses under their own posterior (method.md 4.2).
+    """Expected distance score of the poses under their own posterior (docs/method.md 4.2).
 
     Args:
         solution: Poses and weighted samples of ``n`` objects.

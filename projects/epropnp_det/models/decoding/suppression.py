@@ -10,7 +10,7 @@ __all__ = ['bev_nms', 'projected_nms']
 
 
 def projected_nms(bboxes: Tensor, scores: Tensor, groups: Tensor, iou_threshold: float) -> Tensor:
-    """Axis-aligned NMS of projected boxes (method.md 4.3, step 2).
+    """Axis-aligned NMS of projected boxes (docs/method.md 4.3, step 2).
 
     Args:
         bboxes: x1 y1 x2 y2, (n, 4).
@@ -28,10 +28,10 @@ def projected_nms(bboxes: Tensor, scores: Tensor, groups: Tensor, iou_threshold:
 
 
 def bev_nms(boxes3d: Tensor, scores: Tensor, groups: Tensor, iou_threshold: float) -> Tensor:
-    """Rotated NMS of the boxes' ground-plane outlines (method.md 4.3, step 3).
+    """Rotated NMS of the boxes' ground-plane outlines (docs/method.md 4.3, step 3).
 
     Groups are moved apart instead of passed as labels, which mmcv's CPU kernel ignores; in float64,
-    so that far-away groups lose no precision. A lone box is kept (W1).
+    so that far-away groups lose no precision. A lone box is kept (docs/differences.md W1).
 
     Args:
         boxes3d: ``[l, h, w, x, y, z, yaw]``, (n, 7), camera frame.

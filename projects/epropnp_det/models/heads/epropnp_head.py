@@ -21,12 +21,12 @@ from ..views import align_views, average_logits, merge_views
 __all__ = ['EProPnPHead']
 
 MIN_VOLUME = 1e-6
-"""Objects with less total thickness in the canvas are not visible (method.md 2.3)."""
+"""Objects with less total thickness in the canvas are not visible (docs/method.md 2.3)."""
 
 
 @HEADS.register_module()
 class EProPnPHead(BaseMono3DDenseHead):
-    """EPro-PnP-Det head (EPro-PnP paper, section 4.2; method.md 2).
+    """EPro-PnP-Det head (EPro-PnP paper, section 4.2; docs/method.md 2).
 
     Data flows one way: pyramid -> dense ``detector`` -> objects -> ``correspondence`` head ->
     ``pnp`` -> losses or detections. The pyramid starts at the output stride of the correspondence
@@ -49,7 +49,7 @@ class EProPnPHead(BaseMono3DDenseHead):
             ``nms_iou2d``, ``nms_iou_bev``, ``fast_mode`` (Gauss-Newton instead of trust region),
             ``mc_score_ratio`` (share of the posterior in the 3D score), ``with_samples`` (whether
             detections carry their posterior), ``normalize_views`` (False: official flip test, whose
-            posterior is too narrow, W26) and ``seed``.
+            posterior is too narrow, docs/differences.md W26) and ``seed``.
         init_cfg: Initialisation config of mmcv.
 
     Raises:
@@ -176,7 +176,7 @@ class EProPnPHead(BaseMono3DDenseHead):
     def aug_test(
         self, feats: Sequence[Sequence[Tensor]], img_metas: Sequence[list[dict]]
     ) -> Detections:
-        """Detects objects in several views of the same images (method.md 4.4).
+        """Detects objects in several views of the same images (docs/method.md 4.4).
 
         Logits are averaged, so all views have the same candidates; each view gives its own
         correspondences, in original pixels, and one PnP per object solves their union.

@@ -1,4 +1,7 @@
-"""The dense, FCOS-style head that finds objects and gives each an embedding (method.md 2.2)."""
+"""The dense, FCOS-style head that finds objects and gives each an embedding.
+
+Source: docs/method.md 2.2.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,8 @@ class FCOSEmbeddingHead(BaseModule):
     pixels, per class or for all classes. The 2D box branch is auxiliary and runs in training only.
 
     Mirrored images give exactly mirrored points only where the stride divides the canvas;
-    ``models.views`` reads the maps of flipped views at the right places all the same (W19).
+    ``models.views`` reads the maps of flipped views at the right places all the same
+    (docs/differences.md W19).
 
     Args:
         num_classes: Number of classes; also the background label.
@@ -52,11 +56,12 @@ class FCOSEmbeddingHead(BaseModule):
         class_aware_center: Whether each class has a centre of its own (v1b_220411, v2).
         with_bbox: Whether to build the 2D box branch (v2).
         bbox_activation: What keeps distances to the box sides positive: 'softplus', 'exp', or
-            'relu' as the official code, whose gradient dies at 0 (W22).
+            'relu' as the official code, whose gradient dies at 0 (docs/differences.md W22).
         bbox_inside_only: Whether only points inside their 2D box train the box branch, because no
-            box around the point can equal the target elsewhere (W22); False as the official code.
+            box around the point can equal the target elsewhere (docs/differences.md W22); False as
+            the official code.
         ignore_regions: Whether background inside ignored boxes is left out of the classification
-            loss (W23); the official code trains it as background.
+            loss (docs/differences.md W23); the official code trains it as background.
         center_radius: Half size of the positive square in strides.
         norm_cfg: Norm of all convolutions.
         loss_cls: Classification loss.
@@ -273,7 +278,7 @@ class FCOSEmbeddingHead(BaseModule):
         )
 
     def loss(self, output: DenseOutput, targets: DenseTargets) -> dict[str, Tensor]:
-        """Losses of the dense outputs (method.md 2.2, 3.3).
+        """Losses of the dense outputs (docs/method.md 2.2, 3.3).
 
         Numbers of positives and sums of centerness are averaged over ranks. Without positives, all
         but the classification loss are zero, with a graph.

@@ -11,7 +11,9 @@ __all__ = ['CosineAngleLoss']
 
 @LOSSES.register_module()
 class CosineAngleLoss(nn.Module):
-    """``1 - cos(pred - target)``: smooth, and blind to full turns (method.md 3.2, ``reg_orient``).
+    """``1 - cos(pred - target)``: smooth, and blind to full turns.
+
+    Source: docs/method.md 3.2, ``reg_orient``.
 
     Args:
         loss_weight: Factor of the loss.

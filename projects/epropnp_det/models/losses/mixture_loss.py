@@ -23,7 +23,7 @@ def log_components(
     """Log-likelihood of each component: ``log pi - huber(|e / sigma|) - sum log sigma``.
 
     ``huber(s)`` is ``s^2 / 2`` up to ``delta`` and ``delta s - delta^2 / 2`` beyond; the constant
-    of the normal density is left out (method.md 8.4, 8.5).
+    of the normal density is left out (docs/method.md 8.4, 8.5).
 
     Args:
         error: (..., M, D).
@@ -47,11 +47,11 @@ def log_components(
 
 @LOSSES.register_module()
 class MixtureNLLLoss(nn.Module):
-    """Adaptive negative log-likelihood of a mixture (method.md 3.2, 8.4, 8.5).
+    """Adaptive negative log-likelihood of a mixture (docs/method.md 3.2, 8.4, 8.5).
 
     The loss of a mixture grows with ``1 / sigma`` as the network becomes certain, so it is divided
     by the running mean of ``1 / sigma``, weighted by the component probabilities, which is updated
-    before it is used. Batches without an element leave it as it is (method.md W13).
+    before it is used. Batches without an element leave it as it is (docs/differences.md W13).
 
     Args:
         huber_delta: Where the robust kernel turns linear, in units of sigma; None for none.

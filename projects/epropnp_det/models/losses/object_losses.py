@@ -18,7 +18,9 @@ __all__ = ['ObjectLosses', 'distance_score']
 
 
 def distance_score(distance: Tensor) -> Tensor:
-    """Soft score of a bird's-eye distance error: 1 up to 0.354 m, 0 from 5.66 m on (method.md 3.2).
+    """Soft score of a bird's-eye distance error: 1 up to 0.354 m, 0 from 5.66 m on.
+
+    Source: docs/method.md 3.2.
 
     A smooth stand-in for the share of nuScenes' thresholds 0.5, 1, 2 and 4 m that would be met.
 
@@ -63,7 +65,9 @@ class PoseTargets(NamedTuple):
 
 @LOSSES.register_module()
 class ObjectLosses(BaseModule):
-    """All losses of the sampled objects (method.md 3.2; EPro-PnP paper, sections 3.1, 3.4 and 5.2).
+    """All losses of the sampled objects.
+
+    Source: docs/method.md 3.2; EPro-PnP paper, sections 3.1, 3.4 and 5.2.
 
     Every entry is a loss config; a loss whose config is None is not computed.
 
@@ -186,7 +190,8 @@ class ObjectLosses(BaseModule):
     ) -> dict[str, Tensor]:
         losses = {}
         points = (pred.x3d, pred.x2d, pred.w2d, camera)
-        # Both solves start from one random-sample solution, which costs more than either (W46).
+        # Both solves start from one random-sample solution, which costs more than either
+        # (docs/differences.md W46).
         hypothesis = pnp.initialize(*points, generator=generator)
         if self.loss_pose is not None:
             monte_carlo = pnp.monte_carlo_forward(

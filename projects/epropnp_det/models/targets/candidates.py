@@ -1,4 +1,4 @@
-"""Picks the (point, class) pairs of the dense head that deserve a pose (method.md 4.1)."""
+"""Picks the (point, class) pairs of the dense head that deserve a pose (docs/method.md 4.1)."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def find_candidates(
 
     A pair is a candidate iff sigmoid(cls) * sigmoid(centerness) >= ``score_thr``; one point can
     give several. The cap holds per image, so an image's detections do not depend on its batch mates
-    (W24). Pairs with a NaN logit are never candidates.
+    (docs/differences.md W24). Pairs with a NaN logit are never candidates.
 
     Args:
         output: Output of the dense head.

@@ -1,4 +1,7 @@
-"""Targets of the FCOS-style dense head: which point answers for which object (method.md 2.2)."""
+"""Targets of the FCOS-style dense head: which point answers for which object.
+
+Source: docs/method.md 2.2.
+"""
 
 from __future__ import annotations
 
@@ -98,7 +101,9 @@ def _nearest(keys: Tensor, distances: Tensor) -> Tensor:
 
 @torch.no_grad()
 def ignored_points(grid: PointGrid, bboxes: Tensor, img_inds: Tensor, num_imgs: int) -> Tensor:
-    """Marks the points inside regions that are neither object nor background (W23).
+    """Marks the points inside regions that are neither object nor background.
+
+    Source: docs/differences.md W23.
 
     Args:
         grid: Points of the pyramid.

@@ -1,4 +1,4 @@
-"""Draws training samples for the correspondence head from positive points (method.md 3.1)."""
+"""Draws training samples for the correspondence head from positive points (docs/method.md 3.1)."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def _level_points(size: tuple[int, int], stride: int, like: Tensor) -> Tensor:
 
 
 def point_grid(maps: Sequence[Tensor], strides: Sequence[int]) -> PointGrid:
-    """Lays out the points of a pyramid (method.md 2.2).
+    """Lays out the points of a pyramid (docs/method.md 2.2).
 
     Args:
         maps: One map (B, C, h, w) per level; only size, dtype and device are read.

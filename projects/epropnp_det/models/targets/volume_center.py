@@ -1,4 +1,4 @@
-"""Projected volume centres of 3D boxes: the centre target of the dense head (method.md 2.3).
+"""Projected volume centres of 3D boxes: the centre target of the dense head (docs/method.md 2.3).
 
 For every image ray the thickness of the box is the depth at which the ray leaves it minus the depth
 at which it enters. The volume centre is the centroid of the pixels of the canvas weighted by this
@@ -100,9 +100,9 @@ def volume_centers(
 ) -> VolumeCenters:
     """Computes thickness-weighted centroids of boxes on the network canvas.
 
-    The centroid over the feature grid of method.md 2.3 is an integral over the canvas; here it is
-    taken by the midpoint rule on ``samples`` x ``samples`` rays per box, whatever the size of box
-    and image.
+    The centroid over the feature grid of docs/method.md 2.3 is an integral over the canvas; here it
+    is taken by the midpoint rule on ``samples`` x ``samples`` rays per box, whatever the size of
+    box and image.
 
     Args:
         boxes3d: ``[l, h, w, x, y, z, yaw]``, geometric centre, metres, camera frame, (G, 7).

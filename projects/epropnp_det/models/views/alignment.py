@@ -1,4 +1,4 @@
-"""Dense outputs of mirrored views on the cells of the first view (method.md 4.4)."""
+"""Dense outputs of mirrored views on the cells of the first view (docs/method.md 4.4)."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def mirror_map(level: Tensor, stride: int, widths: Tensor) -> Tensor:
     Point ``i`` lies at ``i * stride + stride // 2`` and its mirror image at ``width`` minus that.
     Where the stride divides the width this is another point, and the map is read exactly; elsewhere
     (stride 128 of the published 1600 pixels) it lies between two, and the map is interpolated. The
-    official code flips the whole map, half a cell beside (W19). Points that have their mirror image
-    beyond the map, which are in the padding, read its border.
+    official code flips the whole map, half a cell beside (docs/differences.md W19). Points that
+    have their mirror image beyond the map, which are in the padding, read its border.
 
     Args:
         level: (B, C, h, w).

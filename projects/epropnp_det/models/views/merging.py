@@ -1,4 +1,4 @@
-"""One set of correspondences from those of several views (method.md 4.4)."""
+"""One set of correspondences from those of several views (docs/method.md 4.4)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def merge_views(views: Sequence[Correspondences], normalize: bool = True) -> Cor
         views: Correspondences of the same ``n`` objects with ``N`` points, one per view.
         normalize: Whether the cost of the union is the mean of the views' costs instead of their
             sum. Views of one image are not independent: a view that is seen twice must not make the
-            posterior narrower (W26). Costs are quadratic in the weights, hence the square root.
+            posterior narrower (docs/differences.md W26). Costs are quadratic in the weights, hence
+            the square root.
 
     Returns:
         Correspondences with as many times ``N`` points as there are views.

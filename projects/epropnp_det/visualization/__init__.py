@@ -1,14 +1,19 @@
-"""Pictures of detections: boxes over the image, bird's-eye views, whole frames. numpy and OpenCV.
+"""Pictures of detections: one function per view, on plain arrays. numpy and OpenCV.
 
-Nothing here knows of networks or datasets: every function takes arrays and returns a new image.
+Nothing here knows of networks or data sets. A view returns a new picture, or draws into the one
+given as ``out``, so that views can be laid over each other.
 """
 
 from ..box_geometry import box_corners, project
 from .bev_view import draw_bev, draw_surround_bev
-from .camera_view import draw_boxes_3d
+from .camera_view import draw_boxes_2d, draw_boxes_3d
 from .geometry import project_boxes_2d, project_segments
+from .legend import draw_legend
+from .map_view import draw_depth_map, draw_score_map
 from .palette import GROUND_TRUTH_COLOR, class_color
 from .panel import NUSCENES_LAYOUT, draw_panel, draw_side_by_side, enlarged
+from .points_view import draw_points
+from .posterior_view import draw_bev_density, draw_orientation_density
 from .values import LEVEL_CAMERA, CameraView, Objects
 
 __all__ = [
@@ -20,8 +25,15 @@ __all__ = [
     'box_corners',
     'class_color',
     'draw_bev',
+    'draw_bev_density',
+    'draw_boxes_2d',
     'draw_boxes_3d',
+    'draw_depth_map',
+    'draw_legend',
+    'draw_orientation_density',
     'draw_panel',
+    'draw_points',
+    'draw_score_map',
     'draw_side_by_side',
     'draw_surround_bev',
     'enlarged',

@@ -10,7 +10,15 @@ import numpy as np
 from ..box_geometry import BOTTOM_FACE, box_corners
 from . import geometry
 from .camera_view import has_heading
-from .canvas import Color, draw_polygon, draw_segments, draw_text, fill_polygon, text_plate
+from .canvas import (
+    Color,
+    check_canvas,
+    draw_polygon,
+    draw_segments,
+    draw_text,
+    fill_polygon,
+    text_plate,
+)
 from .palette import GROUND_TRUTH_COLOR, class_color
 from .values import CameraView, Objects
 
@@ -58,6 +66,7 @@ def draw_bev(
     class_names: Sequence[str] | None = None,
     max_range: float = 60.0,
     size: tuple[int, int] = (900, 900),
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draws one camera's objects from above: camera at the bottom, forward up, ground truth green.
 
@@ -71,18 +80,17 @@ def draw_bev(
         image_width: Width in pixels of the image that ``cam2img`` belongs to.
         class_names: Names of the classes; those without a heading get no triangle.
         max_range: Metres ahead that fit on the picture.
-        size: Width and height of the picture in pixels.
+        size: Width and height of a new picture in pixels.
+        out: Picture to draw over, for example a density; by default a new one with rings.
 
     Returns:
         BGR uint8, (height, width, 3).
     """
-    width, height = size
-    scale = 0.94 * height / max_range
-    canvas = BevCanvas(width, height, (width / 2, 0.97 * height), scale)
-    picture = canvas.blank()
-    if cam2img is not None:
-        _draw_wedge(picture, canvas, cam2img, image_width, CAMERA_TO_BEV, 2 * max_range)
-    _draw_rings(picture, canvas, max_range)
+    if out is not None:
+        check_canvas(out)
+        size = out.shape[1::-1]
+    canvas = camera_bev(size, max_range)
+    picture = blank_bev(canvas, max_range, cam2img, image_width) if out is None else out
     if gt_boxes is not None:
         gt_boxes = geometry.as_boxes(gt_boxes)
         gt_labels = np.full(len(gt_boxes), -1) if gt_labels is None else np.asarray(gt_labels)
@@ -92,6 +100,35 @@ def draw_bev(
         geometry.as_boxes(boxes), np.asarray(labels), None if scores is None else np.asarray(scores)
     )
     _draw_objects(picture, canvas, found, CAMERA_TO_BEV, class_names)
+    return picture
+
+
+def camera_bev(size: tuple[int, int], max_range: float) -> BevCanvas:
+    """Canvas of one camera: it stands at the bottom, ``max_range`` metres ahead fit on.
+
+    Args:
+        size: Width and height in pixels.
+        max_range: Metres.
+    """
+    width, height = size
+    return BevCanvas(width, height, (width / 2, 0.97 * height), 0.94 * height / max_range)
+
+
+def blank_bev(
+    canvas: BevCanvas, max_range: float, cam2img: np.ndarray | None = None, image_width: int = 1600
+) -> np.ndarray:
+    """An empty view of one camera: range rings and, with ``cam2img``, the field of view.
+
+    Args:
+        canvas: From :func:`camera_bev`.
+        max_range: Metres.
+        cam2img: Intrinsics, (3, 3), or None.
+        image_width: Width in pixels of the image that they belong to.
+    """
+    picture = canvas.blank()
+    if cam2img is not None:
+        _draw_wedge(picture, canvas, cam2img, image_width, CAMERA_TO_BEV, 2 * max_range)
+    _draw_rings(picture, canvas, max_range)
     return picture
 
 

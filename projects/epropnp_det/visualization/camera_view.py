@@ -8,7 +8,15 @@ import numpy as np
 
 from ..box_geometry import BOTTOM_FACE, EDGES, FRONT_FACE, box_corners, project
 from . import geometry
-from .canvas import Color, as_canvas, draw_segments, draw_text, fill_polygon, text_plate
+from .canvas import (
+    Color,
+    canvas_for,
+    draw_polygon,
+    draw_segments,
+    draw_text,
+    fill_polygon,
+    text_plate,
+)
 from .palette import HEADINGLESS_CLASSES, class_color
 
 
@@ -36,6 +44,7 @@ def draw_boxes_3d(
     thickness: int | None = None,
     show_labels: bool = True,
     near: float = 0.1,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draws wireframes far to near: hidden edges thin, front face shaded, a line for the heading.
 
@@ -50,34 +59,94 @@ def draw_boxes_3d(
         thickness: Line width in pixels; by default it follows the image size.
         show_labels: Whether class names and scores are printed.
         near: Depth of the near plane in metres.
+        out: Canvas to draw into, of the image's size; by default a copy of the image.
 
     Returns:
-        A new image.
+        The canvas.
 
     Raises:
         ValueError: If the image, the boxes or ``cam2img`` are malformed, or lengths differ.
     """
-    canvas = as_canvas(image)
+    canvas = canvas_for(image, out)
     boxes = geometry.as_boxes(boxes)
     if cam2img is None:
         raise ValueError('draw_boxes_3d needs the intrinsics: pass cam2img=(3, 3) of this image')
     cam2img = geometry.as_cam2img(cam2img)
-    if len(labels) != len(boxes) or (scores is not None and len(scores) != len(boxes)):
-        raise ValueError(f'{len(boxes)} boxes need as many labels and scores')
-    if thickness is None:
-        thickness = max(1, round(canvas.shape[1] / 800))
+    _check_lengths(len(boxes), labels, scores)
+    thickness = thickness or _line_width(canvas)
     order = np.argsort(-np.linalg.norm(boxes[:, 3:6], axis=1), kind='stable')
     paints = [class_color(int(label)) if color is None else tuple(color) for label in labels]
     for i in order:
         heading = has_heading(int(labels[i]), class_names)
         _draw_box(canvas, boxes[i], cam2img, paints[i], thickness, heading, near)
     if show_labels:
-        texts = [
-            label_text(int(labels[i]), None if scores is None else scores[i], class_names)
-            for i in range(len(boxes))
-        ]
-        _draw_labels(canvas, boxes, cam2img, order[::-1], paints, texts, near)
+        texts = _label_texts(labels, scores, class_names)
+        bboxes, visible = geometry.project_boxes_2d(boxes, cam2img, canvas.shape[1::-1], near)
+        shown = [i for i in order[::-1] if visible[i]]
+        _draw_labels(canvas, bboxes, shown, paints, texts)
     return canvas
+
+
+def draw_boxes_2d(
+    image: np.ndarray,
+    bboxes: np.ndarray,
+    labels: Sequence[int],
+    scores: Sequence[float] | None = None,
+    class_names: Sequence[str] | None = None,
+    color: Color | None = None,
+    thickness: int | None = None,
+    show_labels: bool = True,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
+    """Draws 2D boxes, the best on top (the ``2d`` view of docs/method.md 7.3).
+
+    Args:
+        image: BGR uint8, (H, W, 3); it is not changed.
+        bboxes: x1 y1 x2 y2 in pixels that count from the edge, (n, 4).
+        labels: Class indices, (n,).
+        scores: Scores to print, (n,), or None.
+        class_names: Names of the classes.
+        color: One BGR colour for all boxes; by default each class has its own.
+        thickness: Line width in pixels; by default it follows the image size.
+        show_labels: Whether class names and scores are printed.
+        out: Canvas to draw into, of the image's size; by default a copy of the image.
+
+    Returns:
+        The canvas.
+
+    Raises:
+        ValueError: If the image or the boxes are malformed, or lengths differ.
+    """
+    canvas = canvas_for(image, out)
+    bboxes = np.asarray(bboxes, dtype=np.float64).reshape(-1, 4)
+    _check_lengths(len(bboxes), labels, scores)
+    thickness = thickness or _line_width(canvas)
+    paints = [class_color(int(label)) if color is None else tuple(color) for label in labels]
+    best = np.arange(len(bboxes)) if scores is None else np.argsort(-np.asarray(scores))
+    known = [int(i) for i in best if np.isfinite(bboxes[i]).all()]
+    for i in reversed(known):
+        x1, y1, x2, y2 = bboxes[i]
+        rectangle = np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
+        draw_polygon(canvas, rectangle, paints[i], thickness)
+    if show_labels:
+        _draw_labels(canvas, bboxes, known, paints, _label_texts(labels, scores, class_names))
+    return canvas
+
+
+def _check_lengths(count: int, labels: Sequence[int], scores: Sequence[float] | None) -> None:
+    if len(labels) != count or (scores is not None and len(scores) != count):
+        raise ValueError(f'{count} boxes need as many labels and scores')
+
+
+def _line_width(canvas: np.ndarray) -> int:
+    return max(1, round(canvas.shape[1] / 800))
+
+
+def _label_texts(
+    labels: Sequence[int], scores: Sequence[float] | None, class_names: Sequence[str] | None
+) -> list[str]:
+    shown = [None] * len(labels) if scores is None else scores
+    return [label_text(int(label), score, class_names) for label, score in zip(labels, shown)]
 
 
 def _draw_box(
@@ -110,21 +179,15 @@ def _draw_box(
 
 def _draw_labels(
     canvas: np.ndarray,
-    boxes: np.ndarray,
-    cam2img: np.ndarray,
+    bboxes: np.ndarray,
     order: Sequence[int],
     paints: Sequence[Color],
     texts: Sequence[str],
-    near: float,
 ) -> None:
-    """Writes labels near to far and leaves out those that would cover an earlier one."""
-    height, width = canvas.shape[:2]
-    scale = float(np.clip(width / 2400, 0.3, 0.7))
-    bboxes, visible = geometry.project_boxes_2d(boxes, cam2img, (width, height), near)
+    """Writes labels above their 2D boxes in this order, without those that would cover another."""
+    scale = float(np.clip(canvas.shape[1] / 2400, 0.3, 0.7))
     taken = np.zeros((0, 4))
     for i in order:
-        if not visible[i]:
-            continue
         plate = text_plate(canvas, texts[i], (bboxes[i, 0], bboxes[i, 1] - 2), scale)
         apart = (plate[2:] <= taken[:, :2]) | (taken[:, 2:] <= plate[:2])  # (k, 2)
         if apart.any(axis=1).all():

@@ -35,6 +35,32 @@ def as_canvas(image: np.ndarray) -> np.ndarray:
     return np.array(image, order='C')
 
 
+def canvas_for(image: np.ndarray, out: np.ndarray | None) -> np.ndarray:
+    """What a view draws into: ``out`` itself where it is given, else a copy of ``image``.
+
+    Args:
+        image: BGR uint8, (H, W, 3).
+        out: Canvas of the same size, or None.
+
+    Raises:
+        ValueError: If either is no picture, ``out`` has another size or cannot be written to.
+    """
+    if out is None:
+        return as_canvas(image)
+    check_canvas(out)
+    if out.shape != np.shape(image):
+        raise ValueError(f'out has shape {out.shape}, the picture {np.shape(image)}')
+    return out
+
+
+def check_canvas(out: np.ndarray) -> None:
+    """Raises ValueError unless ``out`` is a contiguous, writable BGR uint8 picture."""
+    if not isinstance(out, np.ndarray) or out.ndim != 3 or out.shape[2] != 3:
+        raise ValueError('out must be a BGR picture, an array of shape (H, W, 3)')
+    if out.dtype != np.uint8 or not (out.flags.c_contiguous and out.flags.writeable):
+        raise ValueError('out must be a writable, contiguous uint8 array')
+
+
 def draw_segments(canvas: np.ndarray, segments: np.ndarray, color: Color, thickness: int) -> None:
     """Draws anti-aliased line segments, (n, 2, 2) in pixels, cut to the canvas."""
     height, width = canvas.shape[:2]

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import colorsys
 
-# BGR. Cars blue, other vehicles cold, people and riders warm, street furniture yellow, green.
+# BGR, in the order of the nuScenes classes. Chosen by search: each pair, and each with the ground
+# truth's green, stays apart (CIELAB distance >= 24) also for people who see no red, green or blue.
 _CLASS_COLORS = (
-    (245, 145, 30),
-    (215, 75, 120),
-    (170, 90, 200),
-    (225, 205, 40),
-    (130, 60, 80),
-    (120, 110, 255),
-    (60, 60, 220),
-    (40, 60, 250),
-    (20, 165, 255),
-    (90, 215, 235),
+    (255, 119, 34),  # car
+    (255, 17, 102),  # truck
+    (221, 136, 153),  # trailer
+    (255, 221, 153),  # bus
+    (0, 85, 119),  # construction vehicle
+    (170, 119, 238),  # bicycle
+    (136, 0, 170),  # motorcycle
+    (85, 17, 204),  # pedestrian
+    (51, 221, 255),  # traffic cone
+    (136, 221, 187),  # barrier
 )
 
 GROUND_TRUTH_COLOR = (20, 180, 20)

@@ -10,6 +10,7 @@ import numpy as np
 from .bev_view import draw_bev, draw_surround_bev
 from .camera_view import draw_boxes_3d
 from .canvas import draw_text, text_plate
+from .posterior_view import draw_bev_density
 from .values import CameraView
 
 NUSCENES_LAYOUT = (
@@ -71,15 +72,19 @@ def draw_side_by_side(
     found, truth = view.objects, view.ground_truth
     camera = draw_boxes_3d(view.image, *found, cam2img=view.cam2img, class_names=class_names)
     height, width = camera.shape[:2]
+    field = dict(cam2img=view.cam2img, image_width=width, max_range=max_range)
+    density = None
+    if view.samples is not None:
+        posterior = (view.samples, view.log_weights, found.labels, found.scores)
+        density = draw_bev_density(*posterior, **field, size=(height, height))
     bird = draw_bev(
         *found,
         gt_boxes=None if truth is None else truth.boxes,
         gt_labels=None if truth is None else truth.labels,
-        cam2img=view.cam2img,
-        image_width=width,
         class_names=class_names,
-        max_range=max_range,
+        **field,
         size=(height, height),
+        out=density,
     )
     return np.concatenate([camera, bird], axis=1)
 

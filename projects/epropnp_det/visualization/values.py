@@ -44,6 +44,8 @@ class CameraView(NamedTuple):
             the origin and looking ahead.
         ground_truth: Annotated objects, or None.
         name: For example ``CAM_FRONT``.
+        samples: Posterior poses ``[x, y, z, yaw]`` of each detection, (n, S, 4), or None.
+        log_weights: Their unnormalised log-weights, (n, S); with ``samples``.
     """
 
     image: np.ndarray
@@ -52,3 +54,5 @@ class CameraView(NamedTuple):
     cam2ego: np.ndarray = LEVEL_CAMERA
     ground_truth: Objects | None = None
     name: str = ''
+    samples: np.ndarray | None = None
+    log_weights: np.ndarray | None = None

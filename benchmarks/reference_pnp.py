@@ -1,4 +1,4 @@
-"""EPro-PnP 4DoF written the straightforward way: the yardstick of ``tools/benchmark_pnp.py``.
+"""EPro-PnP 4DoF written the straightforward way: the yardstick of ``benchmarks/benchmark_pnp.py``.
 
 A stand-in for the official layer, made from its description (docs/method.md 1, docs/differences.md
 W38 to W53), not from its code. It does the same work with the same numbers of points, samples and

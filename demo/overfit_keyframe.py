@@ -92,7 +92,7 @@ def main() -> None:
         sys.exit(f'error: {error}')
     print(f'\ntraining took {seconds["train"]:.0f} s; pictures in {work}/vis', flush=True)
     arguments = [config, work / 'results.pkl', '--out', work / 'report.json']
-    sys.exit(subprocess.call(python(ROOT / 'tools' / 'report_keyframe.py', *arguments)))
+    sys.exit(subprocess.call(python(ROOT / 'benchmarks' / 'report_keyframe.py', *arguments)))
 
 
 if __name__ == '__main__':

@@ -102,7 +102,7 @@ def plan(args: argparse.Namespace, config: str, cfg: Config) -> list[Step]:
     )  # fmt: skip
     mark = config_fingerprint(cfg)
     results, chance = work / 'eval' / 'results.pkl', work / 'eval' / 'chance.json'
-    misplace = python(tools / 'chance_level.py', config, results, '--out', chance)
+    misplace = python(ROOT / 'benchmarks' / 'chance_level.py', config, results, '--out', chance)
     evaluated = (work / 'eval', work / 'vis')
     return [
         Step('data', 'Write a synthetic nuScenes', synthetic, 60 * images, (data,)),

@@ -1,5 +1,5 @@
-# Poses of cars in the 64 x 64 crops of tools/ablation.py, in minutes of a CPU: the small network
-# with all losses of v2. The script switches them off.
+# Poses of cars in the 64 x 64 crops of benchmarks/ablation.py, in minutes of a CPU: the small
+# network with all losses of v2. The script switches them off.
 _base_ = './epropnp_det_r18_synthetic_aux_cpu.py'
 data_root = 'work_dirs/ablation/objects/'
 img_norm_cfg = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)

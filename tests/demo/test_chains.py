@@ -105,7 +105,7 @@ def test_train_test_and_report(script, config, tmp_path, monkeypatch, capsys):
     depth = float(results[0]['img_bbox']['boxes_3d'].gravity_center[0, 2])
     assert depth == pytest.approx(5 + 4 * 3 * 0.1)  # 12 steps
     run_script(
-        script, 'tools/report_keyframe.py', monkeypatch,
+        script, 'benchmarks/report_keyframe.py', monkeypatch,
         tmp_path / 'config.py', work / 'results.pkl', '--score-thr', '0.5', '--max-distance', '4',
         '--out', work / 'report.json',
     )  # fmt: skip
@@ -121,7 +121,7 @@ def test_report_refuses_results_of_other_images(script, config, tmp_path, monkey
     (tmp_path / 'results.pkl').write_bytes(pickle.dumps([]))
     with pytest.raises(SystemExit, match='0 results for 6 images'):
         run_script(
-            script, 'tools/report_keyframe.py', monkeypatch,
+            script, 'benchmarks/report_keyframe.py', monkeypatch,
             tmp_path / 'config.py', tmp_path / 'results.pkl',
         )  # fmt: skip
 
@@ -146,7 +146,7 @@ def test_demo_runs_from_anywhere(repository, tmp_path):
 
 
 def test_chance_gives_every_sample_the_results_of_another(script):
-    tool = script('tools/chance_level.py')
+    tool = script('benchmarks/chance_level.py')
     results = [{'sample': i // 6, 'camera': i % 6} for i in range(30)]
     moved = tool.misplaced(results, 6)
     for before, after in zip(results, moved):

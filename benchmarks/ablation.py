@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -128,7 +129,6 @@ def run_config(args: argparse.Namespace, variant: Variant, objects: Path) -> Con
     cfg.runner.max_iters = args.iters
     # All checkpoints are measured.
     cfg.checkpoint_config.update(interval=args.iters // args.points, max_keep_ckpts=-1)
-    # Modules beside tools/train.py can be imported there.
     cfg.custom_imports.imports = [*cfg.custom_imports.imports, 'ablation_study.losses']
     return cfg
 
@@ -210,6 +210,9 @@ def main() -> None:
     """Train and measure what is missing, then report."""
     args = parse_args()
     torch.set_num_threads(1)
+    # tools/train.py runs as a process of its own and imports the surrogate by name.
+    paths = [str(ROOT / 'benchmarks'), os.environ.get('PYTHONPATH', '')]
+    os.environ['PYTHONPATH'] = os.pathsep.join(filter(None, paths))
     named = {variant.name: variant for variant in VARIANTS}
     chosen = [named[name] for name in args.variants]
     pairs = [(variant, seed) for seed in args.seeds for variant in chosen]

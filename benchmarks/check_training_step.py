@@ -1,7 +1,7 @@
 r"""Run one training step and say which losses are finite and which parameters get a gradient.
 
 Example: the full v2 network on one image of a real keyframe, without internet (minutes on a CPU):
-    python tools/check_training_step.py configs/epropnp_det/epropnp_det_v2_r101_nuscenes.py \
+    python benchmarks/check_training_step.py configs/epropnp_det/epropnp_det_v2_r101_nuscenes.py \
         --data-root data/nuscenes_keyframe --ann-file nuscenes_infos_mono3d.coco.json \
         --no-pretrained
 """

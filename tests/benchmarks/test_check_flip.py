@@ -27,7 +27,7 @@ small_data = load(Path(__file__).resolve().parents[1] / 'apis' / 'conftest.py').
 
 @pytest.fixture
 def tool(repository):
-    return load(repository / 'tools' / 'check_flip.py')
+    return load(repository / 'benchmarks' / 'check_flip.py')
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ import torch
 
 @pytest.fixture(scope='module')
 def fuzz(repository):
-    sys.path.insert(0, str(repository / 'tools'))
+    sys.path.insert(0, str(repository / 'benchmarks'))
     import fuzz_pnp
 
     yield fuzz_pnp
-    sys.path.remove(str(repository / 'tools'))
+    sys.path.remove(str(repository / 'benchmarks'))
 
 
 def test_no_promise_breaks(fuzz):

@@ -8,11 +8,11 @@ import pytest
 
 @pytest.fixture(scope='module')
 def tool(repository):
-    sys.path.insert(0, str(repository / 'tools'))
+    sys.path.insert(0, str(repository / 'benchmarks'))
     import check_pnp_versions
 
     yield check_pnp_versions
-    sys.path.remove(str(repository / 'tools'))
+    sys.path.remove(str(repository / 'benchmarks'))
 
 
 def test_numpy_fits_the_torch(tool):

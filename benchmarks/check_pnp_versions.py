@@ -1,6 +1,6 @@
 """Runs the layer's tests beside other versions of torch, with nothing of MMDetection3D installed.
 
-    python tools/check_pnp_versions.py [--torch 1.13.1 2.13.0] [--onnx] [--envs FOLDER]
+    python benchmarks/check_pnp_versions.py [--torch 1.13.1 2.13.0] [--onnx] [--envs FOLDER]
 
 For each version: makes a virtual environment with that torch (pip's settings decide which build:
 `PIP_INDEX_URL=https://download.pytorch.org/whl/cpu` keeps it small), installs a copy of this

@@ -1,4 +1,4 @@
-"""Makes the parts of tools/ablation.py importable, as the script does, and small crops."""
+"""Makes the parts of benchmarks/ablation.py importable, as the script does, and small crops."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3] / 'tools'))
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / 'benchmarks'))
 
 CAM2IMG = [[200.0, 0, 160], [0, 200.0, 90], [0, 0, 1]]
 # [x, y, z, l, h, w, yaw] about the middle of the box, as in the annotation files

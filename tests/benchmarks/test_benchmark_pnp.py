@@ -3,8 +3,9 @@ import sys
 
 
 def run(repository, *arguments):
+    script = str(repository / 'benchmarks' / 'benchmark_pnp.py')
     return subprocess.run(
-        [sys.executable, str(repository / 'tools/benchmark_pnp.py'), '--threads', '1', *arguments],
+        [sys.executable, script, '--threads', '1', *arguments],
         capture_output=True,
         text=True,
         timeout=300,

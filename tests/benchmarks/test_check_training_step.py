@@ -13,7 +13,7 @@ from epropnp_det.apis.config import with_data_root
 @pytest.fixture
 def run(repository, monkeypatch, capsys):
     def run(*arguments):
-        path = repository / 'tools' / 'check_training_step.py'
+        path = repository / 'benchmarks' / 'check_training_step.py'
         spec = importlib.util.spec_from_file_location('check_training_step', path)
         tool = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(tool)

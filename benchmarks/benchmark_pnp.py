@@ -1,7 +1,7 @@
 """Benchmark of the layer against a plain implementation and OpenCV.
 
-    python tools/benchmark_pnp.py [--device cuda] [--threads 2] [--repeats 5]
-    python tools/benchmark_pnp.py [--iterations] --accuracy path/to/infos_val_mono3d.coco.json
+    python benchmarks/benchmark_pnp.py [--device cuda] [--threads 2] [--repeats 5]
+    python benchmarks/benchmark_pnp.py [--iterations] --accuracy path/to/infos_val_mono3d.coco.json
 
 The first table compares times and peak memory with ``benchmarks/reference_pnp.py``, the same work
 written the straightforward way. The second compares accuracy and time with OpenCV's `solvePnP` on
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / 'benchmarks'), str(ROOT / 'projects')]
+sys.path.insert(0, str(ROOT / 'projects'))
 
 import reference_pnp as reference  # noqa: E402
 

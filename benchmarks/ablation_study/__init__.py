@@ -1,0 +1,1 @@
+"""Parts of benchmarks/ablation.py: crops of objects, a surrogate loss, measurements, the report."""

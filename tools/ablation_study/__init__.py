@@ -1,1 +1,0 @@
-"""Parts of tools/ablation.py: crops of objects, a surrogate loss, measurements, the report."""

@@ -133,7 +133,7 @@ def test_last_conv_is_deformable_with_zero_offsets():
 
 
 def reference_losses(out, targets, num_classes=3):
-    """Method.md 2.2 by plain formulas and loops."""
+    """docs/method.md 2.2 by plain formulas and loops."""
     flat = [torch.cat([m.flatten(2) for m in maps], 2) for maps in out[:3] + (out.bboxes,)]
     logits, centerness, centers, bboxes = (maps.transpose(1, 2) for maps in flat)  # (B, P, C)
     num_pos, total = len(targets.gt_inds), targets.centerness.sum()

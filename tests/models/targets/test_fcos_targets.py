@@ -39,7 +39,7 @@ def assign(gt, centers, num_imgs=1, **kwargs):
 
 
 def dense_assignment(grid, gt, centers, num_imgs):
-    """Method.md 2.2 word for word: every point against every object of its image."""
+    """docs/method.md 2.2 word for word: every point against every object of its image."""
     owners = torch.full((num_imgs, len(grid.points)), -1)
     centerness = torch.zeros(num_imgs, len(grid.points))
     levels = [STRIDES.index(int(stride)) for stride in grid.strides]

@@ -71,7 +71,7 @@ def test_equals_monte_carlo_over_the_volume(index, img2net):
 
 @pytest.mark.parametrize('index', range(6))
 def test_converges_to_the_grid_definition(index):
-    """Method.md 2.3 sums over feature grid points; a fine grid must give the same centroid."""
+    """docs/method.md 2.3 sums over feature grid points; a fine grid must give the same centroid."""
     stride = 0.5 if index == 4 else 2.0
     x = (torch.arange(int(1600 / stride)) + 0.5) * stride
     y = (torch.arange(int(672 / stride)) + 0.5) * stride

@@ -3,7 +3,7 @@
 ROOT := $(shell cd "$$(dirname '$(strip $(MAKEFILE_LIST))')" && pwd)
 AT_ROOT := cd "$(ROOT)" &&
 PY := .venv/bin/python
-PATHS := projects tools tests demo configs benchmarks setup.py
+PATHS := projects tools tests demo configs benchmarks docs/figures setup.py
 
 .PHONY: help setup demo test lint format clean clean-env
 .DEFAULT_GOAL := help

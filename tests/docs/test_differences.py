@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-TEXT = (ROOT / 'docs' / 'differences.md').read_text()
+TEXT = (ROOT / 'docs' / 'differences.md').read_text('utf-8').split('## Weaknesses by number')[0]
 SPANS = re.findall(r'`([^`]+)`', TEXT)
 FLAGS = sorted({match.group(1) for span in SPANS for match in re.finditer(r'(\w+)=', span)})
 FILES = sorted({span for span in SPANS if re.fullmatch(r'[\w/.-]+\.py', span)})
@@ -15,7 +15,7 @@ FILES = sorted({span for span in SPANS if re.fullmatch(r'[\w/.-]+\.py', span)})
 @pytest.fixture(scope='module')
 def sources():
     package = (ROOT / 'projects' / 'epropnp_det').rglob('*.py')
-    return '\n'.join(path.read_text() for path in package)
+    return '\n'.join(path.read_text('utf-8') for path in package)
 
 
 def test_something_is_found():

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def blocks(name):
-    return re.findall(r'^```python\n(.*?)^```', (ROOT / name).read_text(), re.M | re.S)
+    return re.findall(r'^```python\n(.*?)^```', (ROOT / name).read_text('utf-8'), re.M | re.S)
 
 
 @pytest.fixture(scope='module')

@@ -29,7 +29,7 @@ model = dict(
             strides=(8, 16, 32),
             regress_ranges=((-1, 48), (48, 96), (96, 1e8)),
             dcn_on_last_conv=False,
-            # As its published numbers were measured; the default is the cure of W22.
+            # As its published numbers were measured; the default cures docs/differences.md W22.
             bbox_activation='relu',
             bbox_inside_only=False,
             norm_cfg=gn_cfg,

@@ -16,9 +16,15 @@ from pathlib import Path
 
 from mmcv import Config, DictAction
 
-from epropnp_det.apis import load_config, with_data_root
-from epropnp_det.apis.config import config_fingerprint
-from epropnp_det.apis.steps import Step, StepChain, StepFailed, python
+from epropnp_det.engine import (
+    Step,
+    StepChain,
+    StepFailed,
+    config_fingerprint,
+    load_config,
+    with_data_root,
+)
+from epropnp_det.engine.steps import python
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs' / 'epropnp_det' / 'epropnp_det_r18_synthetic_cpu.py'

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from mmdet3d.models import build_model
 
-from epropnp_det.apis.config import load_config
 from epropnp_det.checkpoints import (
     Conversion,
     convert_state,
@@ -21,6 +20,7 @@ from epropnp_det.checkpoints import (
     version_of_config,
     write_checkpoint,
 )
+from epropnp_det.engine.config import load_config
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs' / 'epropnp_det'
 DEFAULT_CONFIGS = {

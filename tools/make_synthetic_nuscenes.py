@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 from epropnp_det.synthetic import PRESETS, SPLITS, Spec, make_dataset
-from epropnp_det.synthetic.statistics import draw_statistics
+from epropnp_det.synthetic.files.statistics import draw_statistics
 
 
 def parse_args() -> argparse.Namespace:

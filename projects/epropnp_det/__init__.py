@@ -11,8 +11,8 @@ not, or not rightly, installed:
   loads the plugin: `StackError` names each of them and the command that mends it;
 * the same without mmcv 1.x at work: a warning with the same words, and the layer stays usable.
 
-`epropnp_det.models`, `.datasets` and `.apis` raise the `StackError` wherever the stack is not
-complete.
+`epropnp_det.models`, `.datasets`, `.engine` and `.apis` raise the `StackError` wherever the stack
+is not complete.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from .version import __version__
 
 __all__ = ['StackError', '__version__', 'require_detector_stack']
 
-_NEED_STACK = ('apis', 'datasets', 'models')
+_NEED_STACK = ('apis', 'datasets', 'engine', 'models')
 
 
 class _StackGuard(importlib.abc.MetaPathFinder):

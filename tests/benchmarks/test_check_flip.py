@@ -1,10 +1,8 @@
 """The command line of check_flip.py, with untrained weights on six small images."""
 
-import importlib.util
 import json
 import re
 import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -12,17 +10,9 @@ from mmcv import Config
 from mmcv.runner import save_checkpoint
 from mmdet3d.models import build_model
 
-from epropnp_det.apis.config import with_data_root
-
-
-def load(path):
-    spec = importlib.util.spec_from_file_location(f'loaded_{path.stem}', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-small_data = load(Path(__file__).resolve().parents[1] / 'apis' / 'conftest.py').small_data
+from epropnp_det.engine.config import with_data_root
+from support.scripts import load
+from support.small_detector import small_data  # noqa: F401
 
 
 @pytest.fixture
@@ -31,7 +21,7 @@ def tool(repository):
 
 
 @pytest.fixture
-def folder(repository, small_data, tmp_path):
+def folder(repository, small_data, tmp_path):  # noqa: F811
     """Holds a config, a checkpoint of the small network, and the data."""
     path = repository / 'configs' / 'epropnp_det' / 'epropnp_det_r18_synthetic_cpu.py'
     cfg = with_data_root(Config.fromfile(str(path)), small_data.parent)

@@ -7,7 +7,7 @@ import sys
 import pytest
 from mmcv import Config
 
-from epropnp_det.apis.config import with_data_root
+from epropnp_det.engine.config import with_data_root
 
 
 @pytest.fixture

@@ -1,20 +1,9 @@
-"""The small detector and data of tests/apis, and a way to import the scripts."""
-
-import importlib.util
-from pathlib import Path
+"""The small detector and its data, and a way to import the scripts."""
 
 import pytest
 
-
-def load(path):
-    spec = importlib.util.spec_from_file_location(f'script_{path.stem}', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-_apis = load(Path(__file__).resolve().parents[1] / 'apis' / 'conftest.py')
-small_data, config = _apis.small_data, _apis.config
+from support.scripts import load
+from support.small_detector import config, small_data  # noqa: F401
 
 
 @pytest.fixture

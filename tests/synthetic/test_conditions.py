@@ -10,13 +10,13 @@ from nuscenes.utils.geometry_utils import points_in_box
 from PIL import Image
 
 from epropnp_det.synthetic import PRESETS, Spec, make_dataset, scene_world
-from epropnp_det.synthetic.cameras import CAMERA_NAMES, LIDAR_NAME
-from epropnp_det.synthetic.conditions import Conditions, parse_conditions
-from epropnp_det.synthetic.frame import observe_frame
-from epropnp_det.synthetic.statistics import choose_scenes, collect, draw_statistics
-from epropnp_det.synthetic.tables import token
-from epropnp_det.synthetic.terrain import Frame, Terrain, make_hills
-from epropnp_det.synthetic.world import KEYFRAME_INTERVAL
+from epropnp_det.synthetic.content.cameras import CAMERA_NAMES, LIDAR_NAME
+from epropnp_det.synthetic.content.conditions import Conditions, parse_conditions
+from epropnp_det.synthetic.content.terrain import Frame, Terrain, make_hills
+from epropnp_det.synthetic.content.world import KEYFRAME_INTERVAL
+from epropnp_det.synthetic.files.statistics import choose_scenes, collect, draw_statistics
+from epropnp_det.synthetic.files.tables import token
+from epropnp_det.synthetic.sensors.frame import observe_frame
 
 KINDS = ('hills', 'night+rain', 'dusk+crowd', 'empty')
 SPEC = Spec(scenes=4, frames=2, scale=0.12, conditions=KINDS)

@@ -9,7 +9,7 @@ from nuscenes.utils.data_classes import LidarPointCloud
 from pyquaternion import Quaternion
 
 from epropnp_det.datasets.prepare import prepare_nuscenes
-from epropnp_det.synthetic.cameras import LIDAR_NAME
+from epropnp_det.synthetic.content.cameras import LIDAR_NAME
 
 TOLERANCE = 0.02  # metres; ground and models keep further away from the boxes' faces than that
 

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from epropnp_det.synthetic import catalog
-from epropnp_det.synthetic.meshes import LAMP, beam, block, ellipsoid, face_normals, tube
+from epropnp_det.rendering.meshes import LAMP, beam, block, ellipsoid, face_normals, tube
+from epropnp_det.synthetic.content import catalog
 
 KINDS = (
     [(name, 'vehicle.moving') for name in catalog.VEHICLES]

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 
 from epropnp_det.synthetic import Spec, scene_world
-from epropnp_det.synthetic.cameras import CAMERA_NAMES, image_size, make_rig
-from epropnp_det.synthetic.frame import observe_frame
-from epropnp_det.synthetic.world import KEYFRAME_INTERVAL
+from epropnp_det.synthetic.content.cameras import CAMERA_NAMES, image_size, make_rig
+from epropnp_det.synthetic.content.world import KEYFRAME_INTERVAL
+from epropnp_det.synthetic.sensors.frame import observe_frame
 
 FRAME = 1
 

@@ -12,9 +12,9 @@ from PIL import Image
 from pyquaternion import Quaternion
 
 from epropnp_det.synthetic import Spec, scene_order, scene_world
-from epropnp_det.synthetic.cameras import CAMERA_NAMES, LIDAR_NAME
-from epropnp_det.synthetic.frame import ANNOTATION_RANGE, Observation
-from epropnp_det.synthetic.tables import annotated_frames, matrix_quaternion, token
+from epropnp_det.synthetic.content.cameras import CAMERA_NAMES, LIDAR_NAME
+from epropnp_det.synthetic.files.tables import annotated_frames, matrix_quaternion, token
+from epropnp_det.synthetic.sensors.frame import ANNOTATION_RANGE, Observation
 
 SPEC = Spec(scenes=2, frames=3)  # what the fixture `synthetic_root` was written with
 

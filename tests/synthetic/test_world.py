@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from shapely.geometry import Polygon
 
-from epropnp_det.synthetic import catalog
-from epropnp_det.synthetic.population import Population
-from epropnp_det.synthetic.scene import make_world
-from epropnp_det.synthetic.world import (
+from epropnp_det.synthetic.content import catalog
+from epropnp_det.synthetic.content.population import Population
+from epropnp_det.synthetic.content.scene import make_world
+from epropnp_det.synthetic.content.world import (
     KEYFRAME_INTERVAL,
     LANE,
     Pose,

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from nuscenes.utils.splits import create_splits_scenes
 
-from epropnp_det.synthetic import SPLITS, Spec, make_dataset, scene_order, scene_world, writer
-from epropnp_det.synthetic.frame import observe_frame
+from epropnp_det.synthetic import SPLITS, Spec, make_dataset, scene_order, scene_world
+from epropnp_det.synthetic.files import writer
+from epropnp_det.synthetic.sensors.frame import observe_frame
 
 TINY = Spec(scenes=2, frames=1, scale=0.05, seed=3)
 

@@ -1,16 +1,22 @@
 """Train, test and infer, on CPU and GPU; importing this registers the runner hooks."""
 
-from ..checkpoints import load_weights
-from .config import load_config, with_data_root
-from .device import CpuDataParallel, select_device
+from ..engine import (
+    CpuDataParallel,
+    DistMono3DEvalHook,
+    Mono3DEvalHook,
+    NanSafeOptimizerHook,
+    load_config,
+    load_weights,
+    select_device,
+    train_detector,
+    with_data_root,
+)
 from .frames import Frame, read_frames
-from .hooks import DistMono3DEvalHook, Mono3DEvalHook, NanSafeOptimizerHook
 from .inference import infer_images, init_detector, predict_dataset
 from .intrinsics import check_intrinsics, intrinsics_from_focal, intrinsics_of, read_intrinsics
 from .matching import Report, counted, match, report
 from .pictures import save_pictures
 from .results import to_objects, to_records
-from .train import train_detector
 
 __all__ = [
     'CpuDataParallel',

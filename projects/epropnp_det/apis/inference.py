@@ -19,9 +19,7 @@ from mmdet3d.models import build_model
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..checkpoints import load_weights
-from .config import load_config
-from .device import select_device
+from ..engine import load_config, load_weights, select_device
 
 
 def init_detector(

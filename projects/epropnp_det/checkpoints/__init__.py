@@ -1,8 +1,13 @@
 """Checkpoints: official ones become ours, trained ones become small."""
 
+from ..engine import (
+    check_start,
+    load_weights,
+    publish_checkpoint,
+    read_checkpoint,
+    write_checkpoint,
+)
 from .conversion import Conversion, convert_state, official_version, version_of_config
-from .files import publish_checkpoint, read_checkpoint, write_checkpoint
-from .loading import check_start, load_weights
 from .official_names import NameTable, name_table, rename_official_keys
 
 __all__ = [

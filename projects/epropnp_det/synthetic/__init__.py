@@ -4,8 +4,8 @@ The whole nuScenes toolchain (devkit, mmdet3d's converter, the official evaluato
 without a download.
 """
 
-from .conditions import PRESETS
-from .spec import SPLITS, Spec, scene_order, scene_world
-from .writer import make_dataset
+from .content.conditions import PRESETS
+from .files.spec import SPLITS, Spec, scene_order, scene_world
+from .files.writer import make_dataset
 
 __all__ = ['PRESETS', 'SPLITS', 'Spec', 'make_dataset', 'scene_order', 'scene_world']

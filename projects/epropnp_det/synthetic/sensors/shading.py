@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .meshes import FACADE, FOLIAGE, GLASS, GROUND
-from .world import LANE
+from ...rendering.meshes import FACADE, FOLIAGE, GLASS, GROUND
+from ..content.world import LANE
 
 _CONTACT = 0.45  # fraction of the shaded light that reaches the ground under an object
 _LIT_WINDOWS = 0.35  # share of windows with light behind them at night

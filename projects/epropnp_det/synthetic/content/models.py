@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .meshes import GLASS, LAMP, Mesh, beam, block, join, tube, wheel
+from ...rendering.meshes import GLASS, LAMP, Mesh, beam, block, join, tube, wheel
 
 DARK = (0.07, 0.07, 0.08)
 STEEL = (0.45, 0.46, 0.48)

@@ -12,7 +12,7 @@ from mmdet.utils.util_distribution import dp_factory
 from torch import nn
 from torch.utils.data import Dataset
 
-from ..checkpoints import check_start
+from .checkpoint_loading import check_start
 from .device import CpuDataParallel, select_device
 
 

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .cameras import image_size
-from .conditions import PRESETS, Conditions, parse_conditions
-from .scene import make_world
-from .world import World
+from ..content.cameras import image_size
+from ..content.conditions import PRESETS, Conditions, parse_conditions
+from ..content.scene import make_world
+from ..content.world import World
 
 # Per choice: the splits of the devkit that are filled.
 SPLITS = {

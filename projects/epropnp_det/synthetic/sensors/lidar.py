@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .cameras import LIDAR_TRANSLATION, LIDAR_YAW
-from .meshes import GROUND
+from ...rendering.meshes import GROUND
+from ..content.cameras import LIDAR_TRANSLATION, LIDAR_YAW
+from ..content.terrain import Frame, Terrain
 from .render import Soup
-from .terrain import Frame, Terrain
 
 NUM_BEAMS = 32
 COLUMNS = 720

@@ -18,8 +18,8 @@ from nuscenes.nuscenes import NuScenes
 from nuscenes.utils.geometry_utils import BoxVisibility
 from pyquaternion import Quaternion
 
-from ..datasets.box_projection import truncations
-from ..visualization import class_color
+from ...datasets.box_projection import truncations
+from ...visualization import class_color
 
 _MOST_SAMPLES = 400  # looked at; more would only cost time
 _MOST_PROJECTED = 40  # of these, looked at in every camera

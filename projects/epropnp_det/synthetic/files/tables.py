@@ -8,11 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .cameras import CAMERA_NAMES, LIDAR_NAME, LIDAR_TRANSLATION, LIDAR_YAW
-from .catalog import ATTRIBUTES, CATEGORIES
-from .frame import Observation
-from .terrain import Frame
-from .world import KEYFRAME_INTERVAL, Pose, World
+from ..content.cameras import CAMERA_NAMES, LIDAR_NAME, LIDAR_TRANSLATION, LIDAR_YAW
+from ..content.catalog import ATTRIBUTES, CATEGORIES
+from ..content.terrain import Frame
+from ..content.world import KEYFRAME_INTERVAL, Pose, World
+from ..sensors.frame import Observation
 
 Tables = dict[str, list[dict]]
 

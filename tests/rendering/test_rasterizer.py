@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from epropnp_det.synthetic.meshes import block, face_normals, join
-from epropnp_det.synthetic.rasterizer import View, draw
+from epropnp_det.rendering.meshes import block, face_normals, join
+from epropnp_det.rendering.rasterizer import View, draw
 
 
 def _view(origin=(0.0, 0.0, 0.0)):

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from .catalog import CYCLES, VEHICLES
-from .meshes import STREETLAMP
-from .terrain import Frame
-from .world import KEYFRAME_INTERVAL, REACH, Actor, World
+from ...rendering.meshes import STREETLAMP
+from ..content.catalog import CYCLES, VEHICLES
+from ..content.terrain import Frame
+from ..content.world import KEYFRAME_INTERVAL, REACH, Actor, World
 
 _GRID = 0.5  # metres between the points at which light on the ground is computed
 _ACROSS = 60.0  # metres to either side of the street that lamps reach

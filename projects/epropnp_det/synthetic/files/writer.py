@@ -16,13 +16,13 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from ..atomic import replacing
-from .cameras import CAMERA_NAMES, LIDAR_NAME
-from .frame import Observation, observe_frame
-from .scene import make_world
+from ...atomic import replacing
+from ..content.cameras import CAMERA_NAMES, LIDAR_NAME
+from ..content.scene import make_world
+from ..content.world import World, box_corners
+from ..sensors.frame import Observation, observe_frame
 from .spec import Spec, scene_world
 from .tables import TABLES, SceneData, data_path, fixed_tables, map_path, scene_tables
-from .world import World, box_corners
 
 _MAP_RESOLUTION = 0.1  # metres per pixel, fixed by the devkit
 _JPEG_QUALITY = 95

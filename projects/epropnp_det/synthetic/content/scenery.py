@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from .meshes import FACADE, FOLIAGE, STREETLAMP, Mesh, beam, block, ellipsoid, join, tube
+from ...rendering.meshes import (
+    FACADE,
+    FOLIAGE,
+    STREETLAMP,
+    Mesh,
+    beam,
+    block,
+    ellipsoid,
+    join,
+    tube,
+)
 from .terrain import Terrain
 from .world import Street
 

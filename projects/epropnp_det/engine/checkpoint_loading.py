@@ -8,7 +8,7 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from .files import read_checkpoint
+from .checkpoint_files import read_checkpoint
 
 __all__ = ['check_start', 'load_weights']
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...rendering.meshes import Mesh, fit
 from . import models, models_small
-from .meshes import Mesh, fit
 
 # Means and standard deviations of length, height, width (docs/method.md 2.5).
 _PRIORS = {

@@ -8,15 +8,15 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from .cameras import Camera
-from .catalog import VEHICLES, Shape
+from ...rendering.meshes import FACADE, GROUND, LAMP, STREETLAMP, Mesh, face_normals
+from ...rendering.rasterizer import View, draw, rasterize
+from ..content.cameras import Camera
+from ..content.catalog import VEHICLES, Shape
+from ..content.terrain import Frame
+from ..content.weather import expose
+from ..content.world import KEYFRAME_INTERVAL, REACH, World, box_corners
 from .lamplight import DAYLIGHT_MAP, Lamps, gather_lamps, illuminate, lamps_on, map_lamplight
-from .meshes import FACADE, GROUND, LAMP, STREETLAMP, Mesh, face_normals
-from .rasterizer import View, draw, rasterize
 from .shading import shade
-from .terrain import Frame
-from .weather import expose
-from .world import KEYFRAME_INTERVAL, REACH, World, box_corners
 
 _SUPERSAMPLE_BELOW = 1000  # image widths below this are drawn at twice the size and averaged
 

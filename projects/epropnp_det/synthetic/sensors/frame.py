@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..content.world import KEYFRAME_INTERVAL, World
 from .lidar import INSET, MOUNT, count_points, scan
 from .render import Rendering, gather, render_cameras
-from .world import KEYFRAME_INTERVAL, World
 
 ANNOTATION_RANGE = 60.0  # metres from the own vehicle
 

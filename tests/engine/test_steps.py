@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from epropnp_det.apis.steps import Step, StepChain, StepFailed, python
+from epropnp_det.engine.steps import Step, StepChain, StepFailed, python
 
 
 def step(tmp_path, name, argument='x', code='', **kwargs):

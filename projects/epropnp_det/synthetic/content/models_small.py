@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .meshes import LAMP, Mesh, beam, block, ellipsoid, join, ring, tube
+from ...rendering.meshes import LAMP, Mesh, beam, block, ellipsoid, join, ring, tube
 from .models import CAR_PAINTS, DARK, RED_LAMP, STEEL, WHITE_LAMP, _pick
 
 ORANGE = (0.95, 0.36, 0.06)

@@ -1,0 +1,1 @@
+"""What a data set holds, its tables, and how it is written to disk."""

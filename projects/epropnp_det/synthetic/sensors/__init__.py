@@ -1,0 +1,1 @@
+"""What cameras and LiDAR have of a scene at a keyframe."""

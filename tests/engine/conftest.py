@@ -1,0 +1,3 @@
+"""The small detector and its data."""
+
+from support.small_detector import config, small_data  # noqa: F401

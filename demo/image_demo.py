@@ -17,17 +17,15 @@ import mmcv
 import numpy as np
 
 from epropnp_det.apis import (
-    infer_images,
+    detect,
     init_detector,
     intrinsics_from_focal,
     intrinsics_of,
     read_intrinsics,
-    to_objects,
-    to_records,
 )
+from epropnp_det.apis.detections import CONVENTIONS
 from epropnp_det.apis.pictures import write_image
-from epropnp_det.apis.results import CONVENTIONS
-from epropnp_det.visualization import CameraView, draw_side_by_side, enlarged
+from epropnp_det.visualization import draw_side_by_side, enlarged
 
 IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
@@ -141,19 +139,19 @@ def run(args: argparse.Namespace) -> int:
     records = []
     for start in range(0, len(images), args.batch_size):
         batch = slice(start, start + args.batch_size)
-        results = infer_images(model, images[batch], np.stack(cameras[batch]), args.batch_size)
+        results = detect(
+            model, images[batch], cameras[batch], args.batch_size, score_thr=args.score_thr
+        )
         inputs = zip(images[batch], cameras[batch], targets[batch], results)
-        for path, cam2img, target, result in inputs:
-            shown = to_objects(result, args.score_thr)
-            view = CameraView(cv2.imread(str(path)), cam2img, objects=shown)
+        for path, cam2img, target, found in inputs:
+            view = found.view(cv2.imread(str(path)))
             write_image(target, draw_side_by_side(enlarged(view), model.CLASSES, args.range))
-            found = to_records(result, model.CLASSES, args.score_thr)
             records.append(
                 {
                     'image': str(path),
                     'picture': str(target),
                     'cam2img': cam2img.tolist(),
-                    'detections': found,
+                    'detections': found.records(),
                 }
             )
             bar.update()

@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from epropnp_det.apis import load_config, plain_config
 from epropnp_det.checkpoints import publish_checkpoint
 
 
@@ -16,9 +17,16 @@ def main() -> None:
     parser.add_argument(
         '--trust', action='store_true', help='run code from the file, if it needs to be'
     )
+    parser.add_argument(
+        '--config', help='config to put into the file, which then makes a detector by itself'
+    )
+    parser.add_argument('--half', action='store_true', help='store in half precision')
     args = parser.parse_args()
     try:
-        written = publish_checkpoint(args.source, args.target, args.trust, args.force)
+        config = plain_config(load_config(args.config)) if args.config else None
+        written = publish_checkpoint(
+            args.source, args.target, args.trust, args.force, config, args.half
+        )
     except (ValueError, FileNotFoundError, FileExistsError) as error:
         sys.exit(f'{type(error).__name__}: {error}')
     before, after = (Path(path).stat().st_size / 2**20 for path in (args.source, written))

@@ -23,6 +23,7 @@ import sys
 import warnings
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from .compatibility import (
     StackError,
@@ -32,9 +33,21 @@ from .compatibility import (
 )
 from .version import __version__
 
-__all__ = ['StackError', '__version__', 'require_detector_stack']
+if TYPE_CHECKING:
+    from .apis import ImageDetections, detect, detect_stream, init_detector
+
+__all__ = [
+    'ImageDetections',
+    'StackError',
+    '__version__',
+    'detect',
+    'detect_stream',
+    'init_detector',
+    'require_detector_stack',
+]
 
 _NEED_STACK = ('apis', 'datasets', 'engine', 'models')
+_FROM_APIS = ('ImageDetections', 'detect', 'detect_stream', 'init_detector')
 
 
 class _StackGuard(importlib.abc.MetaPathFinder):
@@ -62,8 +75,10 @@ def _register() -> None:
         warnings.warn(str(error), stacklevel=3)
 
 
-def __getattr__(name: str) -> ModuleType:
-    """Import a sub-package when it is first asked for as an attribute."""
+def __getattr__(name: str) -> Any:
+    """Import a sub-package, or a name of the detector's API, when it is first asked for."""
+    if name in _FROM_APIS:
+        return getattr(importlib.import_module(f'{__name__}.apis'), name)
     if name in _NEED_STACK:
         return importlib.import_module(f'{__name__}.{name}')
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

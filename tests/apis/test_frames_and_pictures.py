@@ -6,7 +6,7 @@ import pytest
 import torch
 from mmdet3d.core import bbox3d2result
 
-from epropnp_det.apis import read_frames, save_pictures, to_objects, to_records
+from epropnp_det.apis import ImageDetections, read_frames, save_pictures, to_objects
 from epropnp_det.apis.pictures import evenly_spread
 from epropnp_det.models.box_conversion import instance_from_boxes3d
 from epropnp_det.visualization import project
@@ -77,7 +77,8 @@ def test_objects_and_records_of_a_result():
     objects = to_objects(result, 0.4)
     np.testing.assert_allclose(objects.boxes, [box] * 2, rtol=1e-6)
     assert objects.labels.tolist() == [1, 0]
-    records = to_records(result, CLASSES, 0.4)
+    found = ImageDetections.from_result(result, CLASSES, np.eye(3), (96, 64))
+    records = found.above(0.4).records()
     assert [record['score'] for record in records] == [0.9, 0.5]
     assert records[0] == {
         'class': 'pedestrian',
@@ -90,7 +91,8 @@ def test_objects_and_records_of_a_result():
     }
     assert 'velocity' not in records[1]
     json.dumps(records)
-    assert to_records(result_of([], [], []), CLASSES) == []
+    nothing = ImageDetections.from_result(result_of([], [], []), CLASSES, np.eye(3), (96, 64))
+    assert nothing.records() == [] and nothing.bboxes.shape == (0, 4)
 
 
 def test_pictures_of_a_sample(small_data, tmp_path):

@@ -1,3 +1,5 @@
+import itertools
+
 import cv2
 import numpy as np
 import pytest
@@ -6,7 +8,17 @@ from mmcv.runner import save_checkpoint
 from mmdet3d.datasets import build_dataloader, build_dataset
 from mmdet3d.models import build_model
 
-from epropnp_det.apis import infer_images, init_detector, load_config, predict_dataset
+import epropnp_det
+from epropnp_det.apis import (
+    ImageDetections,
+    detect,
+    detect_stream,
+    init_detector,
+    load_config,
+    plain_config,
+    predict_dataset,
+)
+from epropnp_det.engine import publish_checkpoint
 
 CAM2IMG = np.array([[90.0, 0, 50], [0, 90, 30], [0, 0, 1]])
 
@@ -58,33 +70,90 @@ def test_names_missing_and_broken_files(config, tmp_path):
 
 
 @pytest.mark.parametrize('batch_size', [1, 2, 8])
-def test_infers_paths_and_arrays(config, checkpoint, small_data, batch_size):
+def test_detects_in_paths_and_arrays(config, checkpoint, small_data, batch_size):
     model = init_detector(config, checkpoint, 'cpu')
     paths = sorted((small_data.parent / 'samples').rglob('*.png'))[:3]
     done = []
-    results = infer_images(model, paths, CAM2IMG, batch_size, done.append)
-    assert sum(done) == 3 == len(results)
-    assert all(float(r['img_bbox']['boxes_3d'].gravity_center[0, 2]) == 7 for r in results)
+    found = detect(model, paths, CAM2IMG, batch_size, on_progress=done.append)
+    assert sum(done) == 3 == len(found)
+    assert all(detections.boxes[0, 5] == 7 for detections in found)
     arrays = [cv2.imread(str(path)) for path in paths]
     copies = [array.copy() for array in arrays]
     matrices = [CAM2IMG + np.diag([i, i, 0]) for i in range(3)]
-    results = infer_images(model, arrays, matrices, batch_size)
-    for result, matrix in zip(results, matrices):
-        np.testing.assert_allclose(result['meta']['cam2img'][:3, :3], matrix)
+    for detections, matrix in zip(detect(model, arrays, matrices, batch_size), matrices):
+        np.testing.assert_allclose(detections.cam2img, matrix)
+        assert detections.image_size == (96, 64)
     for array, copy in zip(arrays, copies):
         np.testing.assert_array_equal(array, copy)
 
 
-def test_infers_nothing_from_nothing(config):
-    assert infer_images(init_detector(config, None, 'cpu'), [], CAM2IMG) == []
+def test_one_image_gives_one_result(config, checkpoint, small_data):
+    model = init_detector(config, checkpoint, 'cpu')
+    path = next((small_data.parent / 'samples').rglob('*.png'))
+    for image in (path, str(path), cv2.imread(str(path))):
+        found = detect(model, image, CAM2IMG.tolist())
+        assert isinstance(found, ImageDetections) and len(found) == 1
+    assert len(detect(model, path, CAM2IMG, score_thr=0.95)) == 0
+
+
+def test_images_of_one_size_share_a_pass_and_keep_their_order(config, checkpoint, monkeypatch):
+    model = init_detector(config, checkpoint, 'cpu')
+    passes = []
+    monkeypatch.setattr(
+        model, 'forward', lambda img, **kw: passes.append(len(img[0])) or forward(img, **kw)
+    )
+    forward = type(model).forward.__get__(model)
+    rng = np.random.default_rng(0)
+    heights = [64, 64, 64, 32, 32, 64]
+    images = [rng.integers(0, 255, (height, 96, 3), dtype=np.uint8) for height in heights]
+    found = detect(model, images, CAM2IMG, batch_size=2)
+    assert passes == [2, 1, 2, 1]
+    assert [detections.image_size[1] for detections in found] == heights
+
+
+def test_a_stream_holds_one_batch_at_a_time(config, checkpoint):
+    model = init_detector(config, checkpoint, 'cpu')
+    drawn = []
+
+    def frames():
+        for index in itertools.count():
+            drawn.append(index)
+            yield np.zeros((64, 96, 3), dtype=np.uint8)
+
+    stream = detect_stream(model, frames(), CAM2IMG, batch_size=4)
+    assert drawn == []
+    found = [next(stream) for _ in range(6)]
+    assert len(found) == 6 and len(drawn) <= 9
+
+
+def test_detects_nothing_in_nothing(config):
+    assert detect(init_detector(config, None, 'cpu'), [], CAM2IMG) == []
 
 
 def test_bad_requests_are_named(config, tmp_path):
     model = init_detector(config, None, 'cpu')
+    image = np.zeros((64, 96, 3), dtype=np.uint8)
     with pytest.raises(FileNotFoundError, match=r'no image .*none\.jpg'):
-        infer_images(model, [tmp_path / 'none.jpg'], CAM2IMG)
+        detect(model, [image, tmp_path / 'none.jpg'], CAM2IMG)
     with pytest.raises(ValueError, match='2 images need one cam2img'):
-        infer_images(model, ['a', 'b'], np.stack([CAM2IMG] * 3))
+        detect(model, ['a', 'b'], np.stack([CAM2IMG] * 3))
+    with pytest.raises(ValueError, match='no cam2img for frame 1'):
+        list(detect_stream(model, [image, image], iter([CAM2IMG])))
+    with pytest.raises(ValueError, match='image'):
+        detect(model, image[..., 0], CAM2IMG)
+
+
+def test_a_checkpoint_can_carry_its_config(config, checkpoint, tmp_path):
+    with pytest.raises(ValueError, match='carries no config.*--config'):
+        init_detector(checkpoint=checkpoint, device='cpu')
+    alone = publish_checkpoint(checkpoint, tmp_path / 'alone.pth', config=plain_config(config))
+    model = init_detector(checkpoint=alone, device='cpu')
+    assert model.cfg.data == config.data and model.cfg.runner == config.runner
+    assert float(model.depth) == 7
+
+
+def test_the_api_is_found_in_the_package(config):
+    assert epropnp_det.init_detector is init_detector and epropnp_det.detect is detect
 
 
 def test_predicts_a_dataset_in_its_order(config, checkpoint, capsys):

@@ -7,7 +7,7 @@ from mmcv import Config
 from mmcv.runner import save_checkpoint
 from mmdet3d.models import build_model
 
-from epropnp_det.apis import infer_images, init_detector
+from epropnp_det.apis import detect, init_detector
 
 CAM2IMG = np.array([[300.0, 0, 192], [0, 300, 108], [0, 0, 1]])
 
@@ -31,33 +31,68 @@ def files(repository, tmp_path_factory):
     return folder
 
 
+IMAGE = np.random.default_rng(0).integers(0, 255, (216, 384, 3), dtype=np.uint8)
+
+
 @pytest.mark.parametrize('flip', [False, True])
 def test_covariance_samples_and_their_effective_number(files, flip):
-    options = {
-        'model.test_cfg.with_samples': True,
-        'model.bbox_head.pnp_test.mc_samples': 64,
-        'data.test.pipeline.1.flip': flip,
-    }
+    options = {'model.bbox_head.pnp_test.mc_samples': 64, 'data.test.pipeline.1.flip': flip}
     model = init_detector(files / 'config.py', files / 'model.pth', 'cpu', options)
-    image = np.random.default_rng(0).integers(0, 255, (216, 384, 3), dtype=np.uint8)
-    found = infer_images(model, [image], CAM2IMG)[0]['img_bbox']
-    num = len(found['scores_3d'])
-    assert num > 0 and found['samples_3d'].shape == (num, 64, 4)
-    assert ((found['ess_3d'] >= 1) & (found['ess_3d'] <= 64)).all()
-    covariance = found['pose_cov_3d'].double()
-    torch.testing.assert_close(covariance, covariance.transpose(1, 2), rtol=1e-3, atol=1e-6)
-    assert (covariance.diagonal(dim1=1, dim2=2) > 0).all()
+    found = detect(model, IMAGE, CAM2IMG, with_samples=True)
+    num = len(found)
+    assert num > 0 and found.samples.shape == (num, 64, 4)
+    assert ((found.ess >= 1) & (found.ess <= 64)).all()
+    covariance = found.pose_cov.astype(np.float64)
+    np.testing.assert_allclose(covariance, covariance.transpose(0, 2, 1), rtol=1e-3, atol=1e-6)
+    assert (np.diagonal(covariance, axis1=1, axis2=2) > 0).all()
     # The effective sample size is that of the log-weights that come with it.
-    share = found['log_weights_3d'].softmax(1)
-    torch.testing.assert_close(found['ess_3d'], 1 / share.square().sum(1))
-    assert (found['samples_3d'][..., 3].abs() <= np.pi + 1e-4).all()
-    again = infer_images(model, [image], CAM2IMG)[0]['img_bbox']
-    assert torch.equal(found['samples_3d'], again['samples_3d'])
+    share = np.exp(found.log_weights - found.log_weights.max(axis=1, keepdims=True))
+    share /= share.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found.ess, 1 / np.square(share).sum(axis=1), rtol=1e-4)
+    assert (np.abs(found.samples[..., 3]) <= np.pi + 1e-4).all()
+    again = detect(model, IMAGE, CAM2IMG, with_samples=True)
+    np.testing.assert_array_equal(found.samples, again.samples)
 
 
 def test_without_request_there_is_the_covariance_only(files):
     model = init_detector(files / 'config.py', files / 'model.pth', 'cpu')
-    image = np.zeros((216, 384, 3), dtype=np.uint8)
-    found = infer_images(model, [image], CAM2IMG)[0]['img_bbox']
-    assert found['pose_cov_3d'].shape == (len(found['scores_3d']), 4, 4)
-    assert not {'samples_3d', 'log_weights_3d', 'ess_3d'} & set(found)
+    found = detect(model, IMAGE, CAM2IMG)
+    assert found.pose_cov.shape == (len(found), 4, 4)
+    asked = ('samples', 'log_weights', 'ess', 'x3d', 'x2d', 'w2d', 'maps')
+    assert all(getattr(found, name) is None for name in asked)
+
+
+def test_the_config_can_ask_for_samples_too(files):
+    options = {'model.test_cfg.with_samples': True}
+    model = init_detector(files / 'config.py', files / 'model.pth', 'cpu', options)
+    assert detect(model, IMAGE, CAM2IMG).samples is not None
+
+
+@pytest.mark.parametrize('flip', [False, True])
+def test_correspondences_come_on_request(files, flip):
+    options = {'data.test.pipeline.1.flip': flip}
+    model = init_detector(files / 'config.py', files / 'model.pth', 'cpu', options)
+    found = detect(model, IMAGE, CAM2IMG, with_points=True)
+    points = 64 * (1 + flip)
+    assert found.x3d.shape == (len(found), points, 3)
+    assert found.x2d.shape == found.w2d.shape == (len(found), points, 2)
+    assert (found.w2d >= 0).all()
+
+
+def test_score_map_is_high_where_objects_are_found(files):
+    model = init_detector(files / 'config.py', files / 'model.pth', 'cpu')
+    found = detect(model, IMAGE, CAM2IMG, with_maps=True)
+    scores, to_image = found.maps['scores'], found.maps['score2img']
+    assert scores.shape == (20, 48) and (scores >= 0).all()
+    np.testing.assert_allclose(to_image @ [0, 0, 1], [0, 56, 1])  # the rows cropped at the top
+    np.testing.assert_allclose(to_image @ [48, 20, 1], [384, 216, 1])
+    assert 'depth' not in found.maps  # this model has no depth branch
+
+
+def test_depth_map_of_a_model_with_the_auxiliary_branch(repository):
+    path = repository / 'configs' / 'epropnp_det' / 'epropnp_det_r18_synthetic_aux_cpu.py'
+    model = init_detector(path, None, 'cpu')
+    maps = detect(model, IMAGE, CAM2IMG, with_maps=True).maps
+    assert maps['depth'].ndim == 2 and np.isfinite(maps['depth']).all()
+    height, width = maps['depth'].shape
+    np.testing.assert_allclose(maps['depth2img'] @ [width, height, 1], [384, 216, 1])

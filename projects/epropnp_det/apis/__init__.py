@@ -5,35 +5,42 @@ from ..engine import (
     DistMono3DEvalHook,
     Mono3DEvalHook,
     NanSafeOptimizerHook,
+    config_of,
     load_config,
     load_weights,
+    plain_config,
     select_device,
     train_detector,
     with_data_root,
 )
+from .detections import ImageDetections
 from .frames import Frame, read_frames
-from .inference import infer_images, init_detector, predict_dataset
+from .inference import detect, detect_stream, init_detector, predict_dataset
 from .intrinsics import check_intrinsics, intrinsics_from_focal, intrinsics_of, read_intrinsics
 from .matching import Report, counted, match, report
 from .pictures import save_pictures
-from .results import to_objects, to_records
+from .results import to_objects
 
 __all__ = [
     'CpuDataParallel',
     'DistMono3DEvalHook',
     'Frame',
+    'ImageDetections',
     'Mono3DEvalHook',
     'NanSafeOptimizerHook',
     'Report',
     'check_intrinsics',
+    'config_of',
     'counted',
-    'infer_images',
+    'detect',
+    'detect_stream',
     'init_detector',
     'intrinsics_from_focal',
     'intrinsics_of',
     'load_config',
     'load_weights',
     'match',
+    'plain_config',
     'predict_dataset',
     'read_frames',
     'read_intrinsics',
@@ -41,7 +48,6 @@ __all__ = [
     'save_pictures',
     'select_device',
     'to_objects',
-    'to_records',
     'train_detector',
     'with_data_root',
 ]

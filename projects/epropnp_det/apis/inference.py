@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Union
 
 import mmcv
 import numpy as np
@@ -19,11 +21,15 @@ from mmdet3d.models import build_model
 from torch import nn
 from torch.utils.data import DataLoader
 
-from ..engine import load_config, load_weights, select_device
+from ..engine import config_of, load_config, load_weights, read_checkpoint, select_device
+from ..weights import default_weights
+from .detections import ImageDetections
+
+Image = Union[str, Path, np.ndarray]
 
 
 def init_detector(
-    config: str | Path | Config,
+    config: str | Path | Config | None = None,
     checkpoint: str | Path | None = None,
     device: str | None = None,
     options: dict | None = None,
@@ -35,8 +41,9 @@ def init_detector(
     otherwise silently stay random, and runs no code from the file.
 
     Args:
-        config: Config or its path.
-        checkpoint: Weights; None leaves them random (tests only).
+        config: Config or its path; None takes the one that the checkpoint carries.
+        checkpoint: Weights; None takes those that ship with the package or, with a config, leaves
+            them random (tests only).
         device: ``cpu``, ``cuda``, ``cuda:1``; None takes the GPU where there is one.
         options: Changes to the config, as ``--cfg-options``.
         trust: Whether the checkpoint may hold Python objects, which can run any code; a plain copy
@@ -47,9 +54,13 @@ def init_detector(
 
     Raises:
         FileNotFoundError: If the config or the checkpoint is missing.
-        ValueError: If the checkpoint does not fit the model, or needs trust.
+        ValueError: If the checkpoint does not fit the model, carries no config where one is
+            needed, or needs trust.
     """
     device = select_device(device)
+    if config is None:
+        checkpoint = default_weights() if checkpoint is None else checkpoint
+        config = config_of(read_checkpoint(checkpoint, trust)['meta'], checkpoint)
     cfg = load_config(config, options)
     convert_SyncBN(cfg.model)
     cfg.model.pretrained = None
@@ -61,51 +72,138 @@ def init_detector(
     return model.to(device).eval()
 
 
-def infer_images(
+def detect(
     model: nn.Module,
-    images: Sequence[str | Path | np.ndarray],
+    images: Image | Sequence[Image],
     cam2img: np.ndarray | Sequence[np.ndarray],
     batch_size: int = 1,
+    score_thr: float = 0.0,
     on_progress: Callable[[int], None] | None = None,
-) -> list[dict]:
-    """Detects objects in images of any calibrated camera.
+    **wanted: bool,
+) -> ImageDetections | list[ImageDetections]:
+    """Detects objects in images of any calibrated camera and any size.
 
     Args:
-        model: From ``init_detector``.
-        images: Paths, or BGR uint8 arrays (H, W, 3).
+        model: From :func:`init_detector`.
+        images: Path or BGR uint8 array (H, W, 3), or a sequence of them.
         cam2img: Intrinsics (3, 3) for all images, or one per image.
         batch_size: Images per forward pass.
+        score_thr: Detections below are left out.
         on_progress: Called with the number of images just done.
+        **wanted: ``with_samples``, ``with_points``, ``with_maps``; see :func:`detect_stream`.
 
     Returns:
-        Per image the detector's result: ``img_bbox`` with ``boxes_3d`` (camera frame),
-        ``scores_3d``, ``labels_3d``, ``attrs_3d``, and the covariance of ``[x, y, z, yaw]`` of each
-        box, ``pose_cov_3d`` (n, 4, 4). Posterior samples, their log-weights and the effective
-        sample size (``samples_3d``, ``log_weights_3d``, ``ess_3d``) come where the model was loaded
-        with ``options={'model.test_cfg.with_samples': True}``.
+        Detections of the image, or of each image of a sequence.
 
     Raises:
-        ValueError: If the number of intrinsics is not that of the images.
+        ValueError: If the number of intrinsics is not that of the images, or an image is no image.
         FileNotFoundError: If an image is missing.
     """
-    matrices = np.asarray(cam2img, dtype=np.float64)
-    if matrices.ndim == 2:
-        matrices = np.broadcast_to(matrices, (len(images), *matrices.shape))
+    single = isinstance(images, (str, Path)) or (
+        isinstance(images, np.ndarray) and images.ndim <= 3
+    )
+    listed = [images] if single else list(images)
+    matrices = _matrices(listed, cam2img)
+    for image in listed:
+        if not isinstance(image, np.ndarray) and not Path(image).is_file():
+            raise FileNotFoundError(f'no image {image}')
+    stream = detect_stream(model, listed, iter(matrices), batch_size, score_thr, **wanted)
+    found = []
+    for detections in stream:
+        found.append(detections)
+        if on_progress is not None:
+            on_progress(1)
+    return found[0] if single else found
+
+
+def detect_stream(
+    model: nn.Module,
+    images: Iterable[Image],
+    cam2img: np.ndarray | Iterable[np.ndarray],
+    batch_size: int = 1,
+    score_thr: float = 0.0,
+    with_samples: bool = False,
+    with_points: bool = False,
+    with_maps: bool = False,
+) -> Iterator[ImageDetections]:
+    """Detects objects in a stream of frames, of which ``batch_size`` are in memory at a time.
+
+    Only frames of one size share a forward pass, so no result depends on its neighbours.
+
+    Args:
+        model: From :func:`init_detector`.
+        images: Paths or BGR uint8 arrays (H, W, 3); any iterable, endless ones too.
+        cam2img: Intrinsics (3, 3) for all frames, or an iterable of one per frame.
+        batch_size: Frames per forward pass; a frame waits until its batch is full.
+        score_thr: Detections below are left out.
+        with_samples: Whether to draw posterior samples of each pose.
+        with_points: Whether to return the 2D-3D correspondences of each object.
+        with_maps: Whether to return score map and auxiliary depth.
+
+    Yields:
+        Detections of each frame, in order.
+
+    Raises:
+        ValueError: If the intrinsics end before the frames, or a frame is no image.
+        FileNotFoundError: If an image is missing.
+    """
+    flags = dict(with_samples=with_samples, with_points=with_points, with_maps=with_maps)
+    wanted = {name: True for name, value in flags.items() if value}
+    matrices = itertools.repeat(cam2img) if _is_matrix(cam2img) else iter(cam2img)
+    for batch in _batches_of_one_size(_inputs(model, images, matrices), max(batch_size, 1)):
+        results = forward(model, collate(list(batch), samples_per_gpu=len(batch)), **wanted)
+        for sample, result in zip(batch, results):
+            meta = sample['img_metas'][0].data
+            size = meta['ori_shape'][1::-1]
+            found = ImageDetections.from_result(result, model.CLASSES, meta['cam2img'], size)
+            yield found.above(score_thr)
+
+
+def _is_matrix(cam2img: object) -> bool:
+    return isinstance(cam2img, (np.ndarray, list, tuple)) and np.ndim(cam2img) == 2
+
+
+def _matrices(images: Sequence, cam2img: np.ndarray | Sequence[np.ndarray]) -> list[np.ndarray]:
+    if _is_matrix(cam2img):
+        return [np.asarray(cam2img, dtype=np.float64)] * len(images)
+    matrices = [np.asarray(matrix, dtype=np.float64) for matrix in cam2img]
     if len(matrices) != len(images):
         raise ValueError(f'{len(images)} images need one cam2img, or as many; got {len(matrices)}')
-    pipeline = Compose(copy.deepcopy(model.cfg.data.test.pipeline))
-    box_type = get_box_type(model.cfg.data.test.get('box_type_3d', 'Camera'))
-    results: list[dict] = []
-    for start in range(0, len(images), max(batch_size, 1)):
-        stop = min(start + max(batch_size, 1), len(images))
-        samples = [pipeline(_request(images[i], matrices[i], box_type)) for i in range(start, stop)]
-        results += forward(model, collate(samples, samples_per_gpu=len(samples)))
-        if on_progress is not None:
-            on_progress(stop - start)
-    return results
+    return matrices
 
 
-def _request(image: str | Path | np.ndarray, cam2img: np.ndarray, box_type: tuple) -> dict:
+def _inputs(
+    model: nn.Module, images: Iterable[Image], matrices: Iterator[np.ndarray]
+) -> Iterator[dict]:
+    """Frames as the test pipeline of the model's config makes them."""
+    test = model.cfg.data.test
+    pipeline = Compose(copy.deepcopy(test.pipeline))
+    box_type = get_box_type(test.get('box_type_3d', 'Camera'))
+    for index, image in enumerate(images):
+        try:
+            cam2img = np.asarray(next(matrices), dtype=np.float64)
+        except StopIteration:
+            raise ValueError(f'no cam2img for frame {index}: the intrinsics have ended') from None
+        yield pipeline(_request(image, cam2img, box_type))
+
+
+def _batches_of_one_size(samples: Iterable[dict], batch_size: int) -> Iterator[list[dict]]:
+    batch: list[dict] = []
+    for sample in samples:
+        if batch and (len(batch) == batch_size or _shape(sample) != _shape(batch[0])):
+            yield batch
+            batch = []
+        batch.append(sample)
+    if batch:
+        yield batch
+
+
+def _shape(sample: dict) -> tuple[int, ...]:
+    image = sample['img'][0]
+    return tuple(getattr(image, 'data', image).shape)
+
+
+def _request(image: Image, cam2img: np.ndarray, box_type: tuple) -> dict:
     """The dict that a dataset would hand to the first step of its pipeline."""
     info: dict = {'cam_intrinsic': cam2img.tolist()}
     prefix = ''
@@ -117,22 +215,28 @@ def _request(image: str | Path | np.ndarray, cam2img: np.ndarray, box_type: tupl
             raise FileNotFoundError(f'no image {path}')
         prefix, info['filename'] = str(path.parent), path.name
         info['file_name'] = path.name
-    fields = ('img', 'bbox3d', 'pts_mask', 'pts_seg', 'bbox', 'mask', 'seg')
+    names = ('img', 'bbox3d', 'pts_mask', 'pts_seg', 'bbox', 'mask', 'seg')
     return {
         'img_info': info,
         'img_prefix': prefix,
         'box_type_3d': box_type[0],
         'box_mode_3d': box_type[1],
-        **{f'{name}_fields': [] for name in fields},
+        **{f'{name}_fields': [] for name in names},
     }
 
 
-def forward(model: nn.Module, data: dict) -> list[dict]:
-    """One forward pass of a collated test batch, on the device that the model is on."""
+def forward(model: nn.Module, data: dict, **wanted: bool) -> list[dict]:
+    """One forward pass of a collated test batch, on the device that the model is on.
+
+    Args:
+        model: The model in eval mode.
+        data: Collated batch of a test pipeline.
+        **wanted: What else the detector shall return, see :meth:`EProPnPDet.aug_test`.
+    """
     device = next(model.parameters()).device
     target = -1 if device.type == 'cpu' else (device.index or 0)
     with torch.no_grad():
-        return model(return_loss=False, rescale=True, **scatter(data, [target])[0])
+        return model(return_loss=False, rescale=True, **scatter(data, [target])[0], **wanted)
 
 
 def predict_dataset(model: nn.Module, loader: DataLoader, progress: bool = True) -> list[dict]:

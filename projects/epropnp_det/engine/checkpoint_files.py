@@ -94,7 +94,12 @@ def write_checkpoint(content: dict[str, Any], path: str | Path, force: bool = Fa
 
 
 def publish_checkpoint(
-    source: str | Path, target: str | Path, trust: bool = False, force: bool = False
+    source: str | Path,
+    target: str | Path,
+    trust: bool = False,
+    force: bool = False,
+    config: dict[str, Any] | None = None,
+    half: bool = False,
 ) -> Path:
     """Copies a checkpoint without its optimiser state, which is twice the size of the weights.
 
@@ -104,16 +109,22 @@ def publish_checkpoint(
             a name stands for one content.
         trust: As for :func:`read_checkpoint`.
         force: As for :func:`write_checkpoint`.
+        config: Plain config to carry along (``apis.plain_config``), so that the file alone makes
+            a detector; None keeps what the source carries.
+        half: Whether floating-point tensors are stored in half precision, half the size.
 
     Returns:
         The file written.
     """
     content = read_checkpoint(source, trust)
     state = {name: value.detach().clone() for name, value in content['state_dict'].items()}
+    if half:
+        state = {n: v.half() if v.is_floating_point() else v for n, v in state.items()}
+    meta = content['meta'] if config is None else {**content['meta'], 'config_dict': config}
     digest = hashlib.sha256()
     for name, value in state.items():
         digest.update(name.encode())
         digest.update(value.contiguous().cpu().numpy().tobytes())
     target = Path(target)
     named = target.with_name(f'{target.stem}-{digest.hexdigest()[:8]}{target.suffix or ".pth"}')
-    return write_checkpoint({'meta': content['meta'], 'state_dict': state}, named, force)
+    return write_checkpoint({'meta': meta, 'state_dict': state}, named, force)

@@ -26,6 +26,40 @@ def load_config(config: str | Path | Config, options: dict | None = None) -> Con
     return config
 
 
+def plain_config(cfg: Config) -> dict[str, Any]:
+    """The config as plain dicts, lists, tuples and values, which a checkpoint can carry.
+
+    Unlike the Python text that mmcv writes into a checkpoint's meta, reading it runs no code.
+    """
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {str(key): plain(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(plain(item) for item in value)
+        return value
+
+    return plain(cfg._cfg_dict.to_dict())
+
+
+def config_of(meta: dict[str, Any], name: str | Path = 'the checkpoint') -> Config:
+    """The config that a checkpoint carries.
+
+    Args:
+        meta: The checkpoint's ``meta``.
+        name: Of the checkpoint, for the message.
+
+    Raises:
+        ValueError: If it carries none.
+    """
+    if not isinstance(meta.get('config_dict'), dict):
+        raise ValueError(
+            f'{name} carries no config; pass the config it was trained with (its copy lies in the '
+            'work_dir), or embed it: tools/publish_model.py --config'
+        )
+    return Config(copy.deepcopy(meta['config_dict']))
+
+
 def config_fingerprint(cfg: Config) -> str:
     """Short hash of the whole content of a config, base files included."""
     return hashlib.sha256(cfg.pretty_text.encode()).hexdigest()[:16]

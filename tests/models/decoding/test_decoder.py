@@ -208,3 +208,20 @@ def test_covariance_is_that_of_the_kept_objects():
     # Depth of a small object is what the image tells least about.
     assert found.pose_cov[0, 2, 2] > 10 * found.pose_cov[0, 0, 0]
     assert math.isfinite(float(found.pose_cov.sum()))
+
+
+def test_correspondences_stay_with_their_detection():
+    """Whatever is dropped and however it is sorted: the points of a detection project to x2d."""
+    geometry = make_geometry()
+    correspondences = make_correspondences(geometry)
+    candidates = make_candidates(scores=torch.tensor([0.5, 0.9, 0.1, 0.7, 0.6]))
+    solution = solve(correspondences)
+    solution = solution._replace(valid=torch.tensor([True, True, True, False, True]))
+    found = decode_detections(candidates, correspondences, solution, geometry, with_points=True)
+    assert len(found.scores) == 4 and found.x3d.shape == (4, 64, 3)
+    camera = PerspectiveCamera(CAM2IMG.expand(4, 3, 3))
+    pixels = camera.project(found.x3d, found.boxes3d[:, 3:])
+    torch.testing.assert_close(pixels, found.x2d, rtol=0, atol=0.1)
+    torch.testing.assert_close(found.w2d, torch.full((4, 64, 2), 10 / 64))
+    plain = decode_detections(candidates, correspondences, solution, geometry)
+    assert plain.x3d is plain.x2d is plain.w2d is None

@@ -100,3 +100,13 @@ class DepthBranch(BaseModule):
         output = self.layers(sampled.transpose(1, 2)).unflatten(-1, (-1, 2))  # (B, P, M, 2)
         code, logits = output.unbind(-1)
         return DepthPrediction(decode_depth(code, geometry), logits.log_softmax(-1))
+
+    def dense_depth(self, features: DenseFeatures, geometry: ImageGeometry) -> Tensor:
+        """Most probable depth of every cell of the value map in metres, (B, h, w)."""
+        batch, _, height, width = features.value.shape
+        rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing='ij')
+        cells = torch.stack([columns, rows], dim=-1).reshape(1, -1, 2).to(features.value)
+        locations = ((cells + 0.5) * features.stride).expand(batch, -1, -1)
+        found = self(features, locations, geometry)
+        best = found.log_probs.argmax(-1, keepdim=True)  # (B, h * w, 1)
+        return found.depth.gather(-1, best).view(batch, height, width)

@@ -36,6 +36,9 @@ class Detections(NamedTuple):
             none were drawn, as the two following.
         log_weights: Unnormalised log-weights of the samples, (n, S).
         ess: Effective sample size in [1, S], (n,). Near 1 the samples say nothing.
+        x3d: Object-frame points in metres, (n, N, 3); None unless asked for, as the two following.
+        x2d: Their image points in original pixels, (n, N, 2).
+        w2d: Their weights per axis, (n, N, 2).
     """
 
     boxes3d: Tensor
@@ -50,6 +53,9 @@ class Detections(NamedTuple):
     samples: Tensor | None = None
     log_weights: Tensor | None = None
     ess: Tensor | None = None
+    x3d: Tensor | None = None
+    x2d: Tensor | None = None
+    w2d: Tensor | None = None
 
     def select(self, keep: Tensor) -> Detections:
         """The detections that ``keep`` (bool mask or indices) names."""
@@ -80,6 +86,7 @@ def decode_detections(
     min_bbox_side: float = 4.0,
     mc_score_ratio: float = 0.0,
     pixel_center: float = 0.5,
+    with_points: bool = False,
 ) -> Detections:
     """Turns solved candidates into detections.
 
@@ -95,19 +102,23 @@ def decode_detections(
         mc_score_ratio: Share ``a`` of the posterior in the 3D score,
             ``predicted^(1 - a) * posterior_score^a``; needs Monte Carlo samples unless 0.
         pixel_center: As for :func:`project_boxes`.
+        with_points: Whether detections keep their correspondences.
 
     Returns:
         Detections that survive, best first.
     """
     scores3d = correspondences.score_logits.sigmoid()
-    posterior = {}
+    extras = {}
     if isinstance(solution, MonteCarloResult):
         scores3d = scores3d ** (1 - mc_score_ratio) * posterior_score(solution) ** mc_score_ratio
-        posterior = dict(
+        extras = dict(
             samples=solution.samples.transpose(0, 1),
             log_weights=solution.log_weights.t(),
             ess=solution.ess,
         )
+    if with_points:
+        points = correspondences
+        extras.update(x3d=points.x3d, x2d=points.x2d, w2d=points.w2d)
     boxes3d = torch.cat((correspondences.dims, solution.pose), dim=1)
     bboxes = project_boxes(
         boxes3d,
@@ -127,7 +138,7 @@ def decode_detections(
         cls_scores=candidates.scores,
         pose_cov=solution.pose_cov,
         img_inds=candidates.img_inds,
-        **posterior,
+        **extras,
     )
     finite = boxes3d.isfinite().all(dim=1) & detections.scores.isfinite()
     large = (bboxes[:, 2:] - bboxes[:, :2]).amin(dim=1) >= min_bbox_side

@@ -42,7 +42,7 @@ class EProPnPDet(SingleStageMono3DDetector):
         return super().forward_test(imgs, img_metas, **kwargs)
 
     def simple_test(
-        self, img: Tensor, img_metas: list[dict], rescale: bool = False
+        self, img: Tensor, img_metas: list[dict], rescale: bool = False, **wanted
     ) -> list[dict[str, dict]]:
         """Detects objects in a batch of ``B`` images.
 
@@ -50,17 +50,25 @@ class EProPnPDet(SingleStageMono3DDetector):
             img: Network input, (B, 3, H, W).
             img_metas: Metas of the Mono3D pipeline steps.
             rescale: Not used: boxes are always those of the original images.
+            **wanted: As :meth:`aug_test`.
 
         Returns:
             Per image ``img_bbox`` (``boxes_3d`` with velocity, ``scores_3d``, ``labels_3d``,
-            ``attrs_3d``, ``pose_cov_3d``, and with ``test_cfg.with_samples`` the posterior:
-            ``samples_3d``, ``log_weights_3d``, ``ess_3d``; see :class:`Detections`) and
-            ``img_bbox2d`` (projected boxes with class scores, per class).
+            ``attrs_3d``, ``pose_cov_3d``; with samples the posterior ``samples_3d``,
+            ``log_weights_3d``, ``ess_3d``; with points ``x3d``, ``x2d``, ``w2d``; see
+            :class:`Detections`), ``img_bbox2d`` (projected boxes with class scores, per class) and
+            with maps ``maps`` (:class:`DenseMaps` of the first view).
         """
-        return self.aug_test([img], [img_metas])
+        return self.aug_test([img], [img_metas], rescale, **wanted)
 
     def aug_test(
-        self, imgs: list[Tensor], img_metas: list[list[dict]], rescale: bool = False
+        self,
+        imgs: list[Tensor],
+        img_metas: list[list[dict]],
+        rescale: bool = False,
+        with_samples: bool | None = None,
+        with_points: bool = False,
+        with_maps: bool = False,
     ) -> list[dict[str, dict]]:
         """Detects objects in plain and mirrored views of the same ``B`` images.
 
@@ -68,6 +76,9 @@ class EProPnPDet(SingleStageMono3DDetector):
             imgs: Network input of each view, (B, 3, H, W).
             img_metas: Metas of each view.
             rescale: Not used.
+            with_samples: Whether to return posterior samples; None leaves it to ``test_cfg``.
+            with_points: Whether to return the correspondences of each detection.
+            with_maps: Whether to return score map and auxiliary depth.
 
         Returns:
             As :meth:`simple_test`.
@@ -76,21 +87,31 @@ class EProPnPDet(SingleStageMono3DDetector):
             ValueError: If a view is neither the first one nor its mirror image.
         """
         feats = [self.extract_feat(img) for img in imgs]
-        detections = self.bbox_head.aug_test(feats, img_metas)
-        return [
-            self._result(detections.select(detections.img_inds == index))
+        if with_samples is None:
+            with_samples = self.bbox_head.test_cfg.get('with_samples', False)
+        detections = self.bbox_head.aug_test(feats, img_metas, with_samples, with_points)
+        results = [
+            self._result(detections.select(detections.img_inds == index), with_samples)
             for index in range(len(img_metas[0]))
         ]
+        if with_maps:
+            for result, maps in zip(results, self.bbox_head.dense_maps(feats[0], img_metas[0])):
+                result['maps'] = {
+                    name: value.cpu() for name, value in maps._asdict().items() if value is not None
+                }
+        return results
 
-    def _result(self, found: Detections) -> dict[str, dict]:
-        """What mmdet3d's data sets expect of one image, and the uncertainty of the poses."""
+    def _result(self, found: Detections, with_samples: bool) -> dict[str, dict]:
+        """What mmdet3d's data sets expect of one image, and what else was asked for."""
         boxes: CameraInstance3DBoxes = instance_from_boxes3d(found.boxes3d, found.velocities)
         result = bbox3d2result(boxes, found.scores, found.labels, found.attributes)
         result['pose_cov_3d'] = found.pose_cov.cpu()
-        if found.samples is not None and self.bbox_head.test_cfg.get('with_samples', False):
+        if with_samples:
             result['samples_3d'] = found.samples.cpu()
             result['log_weights_3d'] = found.log_weights.cpu()
             result['ess_3d'] = found.ess.cpu()
+        if found.x2d is not None:
+            result.update(x3d=found.x3d.cpu(), x2d=found.x2d.cpu(), w2d=found.w2d.cpu())
         bboxes2d = torch.cat([found.bboxes, found.cls_scores[:, None]], dim=1)
         return dict(
             img_bbox=result,

@@ -13,7 +13,7 @@ from torch import Tensor
 from ..box_conversion import boxes3d_from_instance, velocities_from_instance
 from ..builder import build_pnp
 from ..correspondence.image_transform import shift_pixel_center
-from ..decoding import Detections, decode_detections
+from ..decoding import DenseMaps, Detections, cell_to_image, decode_detections, score_map
 from ..structures import Correspondences, GroundTruth, ImageGeometry
 from ..targets import Candidates, find_candidates, sample_objects, volume_centers
 from ..views import align_views, average_logits, merge_views
@@ -174,7 +174,11 @@ class EProPnPHead(BaseMono3DDenseHead):
         return self.aug_test([feats], [img_metas])
 
     def aug_test(
-        self, feats: Sequence[Sequence[Tensor]], img_metas: Sequence[list[dict]]
+        self,
+        feats: Sequence[Sequence[Tensor]],
+        img_metas: Sequence[list[dict]],
+        with_samples: bool = False,
+        with_points: bool = False,
     ) -> Detections:
         """Detects objects in several views of the same images (docs/method.md 4.4).
 
@@ -184,6 +188,8 @@ class EProPnPHead(BaseMono3DDenseHead):
         Args:
             feats: Pyramid levels of each view, (B, C, h, w) each.
             img_metas: Metas of each view; every view is the first one or its mirror image.
+            with_samples: Whether to draw posterior samples, also where ``test_cfg`` does not.
+            with_points: Whether detections keep their correspondences.
 
         Returns:
             Detections of all images, best first.
@@ -209,14 +215,39 @@ class EProPnPHead(BaseMono3DDenseHead):
             ],
             normalize=cfg.get('normalize_views', True),
         )
-        return self._decode(candidates, correspondences, geometries[0])
+        return self._decode(candidates, correspondences, geometries[0], with_samples, with_points)
+
+    @torch.no_grad()
+    def dense_maps(self, feats: Sequence[Tensor], img_metas: list[dict]) -> list[DenseMaps]:
+        """What the dense head and the auxiliary depth branch see, one per image.
+
+        Args:
+            feats: Pyramid levels, (B, C, h, w) each.
+            img_metas: As for :meth:`forward_train`.
+        """
+        geometry = ImageGeometry.from_metas(img_metas, feats[0].device)
+        scores = score_map(self.detector(feats[self.first_level :]))
+        maps = dict(scores=scores, score2img=cell_to_image(geometry, self.detector.strides[0]))
+        if self.auxiliary is not None and self.auxiliary.depth_branch is not None:
+            features = self.correspondence.encode(feats, geometry)
+            depth = self.auxiliary.depth_branch.dense_depth(features, geometry)
+            maps.update(depth=depth, depth2img=cell_to_image(geometry, features.stride))
+        return [
+            DenseMaps(**{name: value[index] for name, value in maps.items()})
+            for index in range(len(img_metas))
+        ]
 
     def _decode(
-        self, candidates: Candidates, correspondences: Correspondences, geometry: ImageGeometry
+        self,
+        candidates: Candidates,
+        correspondences: Correspondences,
+        geometry: ImageGeometry,
+        with_samples: bool,
+        with_points: bool,
     ) -> Detections:
         cfg = self.test_cfg
         mc_score_ratio = cfg.get('mc_score_ratio', 0.0)
-        monte_carlo = mc_score_ratio > 0 or cfg.get('with_samples', False)
+        monte_carlo = mc_score_ratio > 0 or with_samples or cfg.get('with_samples', False)
         solve = self.pnp_test.monte_carlo_forward if monte_carlo else self.pnp_test
         # A generator of its own per call: the same image gives the same boxes, run after run.
         generator = torch.Generator(geometry.cam2img.device).manual_seed(cfg.get('seed', 0))
@@ -238,6 +269,7 @@ class EProPnPHead(BaseMono3DDenseHead):
             nms_iou_bev=cfg.get('nms_iou_bev', 0.25),
             mc_score_ratio=mc_score_ratio,
             pixel_center=self.pixel_center,
+            with_points=with_points,
         )
 
     def loss(self, **kwargs) -> dict[str, Tensor]:

@@ -54,7 +54,7 @@ def prepare(args: argparse.Namespace) -> tuple[Path, Config]:
     options = dict(args.cfg_options or {})
     cfg = with_data_root(load_config(args.config), Path(args.data_root).resolve())
     if args.iters is not None:
-        by_iteration = cfg.runner.type == 'IterBasedRunner'
+        by_iteration = cfg.runner.type == 'ResumableIterRunner'
         options['runner.max_iters' if by_iteration else 'runner.max_epochs'] = args.iters
     cfg.merge_from_dict(options)
     if not Path(cfg.data.test.ann_file).is_file():

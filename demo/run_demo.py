@@ -67,7 +67,7 @@ def config_options(args: argparse.Namespace, cfg: Config) -> list[str]:
     """The ``--cfg-options`` of training and testing."""
     options = dict(args.cfg_options or {})
     if args.iters is not None:
-        by_iteration = cfg.runner.type == 'IterBasedRunner'
+        by_iteration = cfg.runner.type == 'ResumableIterRunner'
         options['runner.max_iters' if by_iteration else 'runner.max_epochs'] = args.iters
     return ['--cfg-options', *(f'{key}={value}' for key, value in options.items())] * bool(options)
 

@@ -10,10 +10,10 @@ import time
 from pathlib import Path
 
 import mmcv
+import torch
 from mmcv import Config, DictAction
-from mmcv.parallel import MMDistributedDataParallel
-from mmcv.runner import get_dist_info, init_dist
-from mmdet.apis import multi_gpu_test, set_random_seed
+from mmcv.runner import get_dist_info
+from mmdet.apis import set_random_seed
 from mmdet.datasets import build_dataloader
 from mmdet.utils import compat_cfg, setup_multi_processes
 from mmdet3d.datasets import build_dataset
@@ -22,11 +22,10 @@ from torch.utils.data import DataLoader, Dataset
 from epropnp_det.apis import (
     init_detector,
     load_config,
-    predict_dataset,
     read_frames,
     save_pictures,
-    select_device,
 )
+from epropnp_det.engine import predict_dataset, select_device, start_processes
 
 # What ``cfg.evaluation`` says to the hook and not to ``dataset.evaluate``.
 HOOK_OPTIONS = ('interval', 'tmpdir', 'start', 'gpu_collect', 'save_best', 'rule', 'by_epoch')
@@ -53,8 +52,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--eval-options', nargs='+', action=DictAction, help='for dataset.evaluate, key=value'
     )
-    parser.add_argument('--tmpdir', help='for collecting results of several processes')
-    parser.add_argument('--gpu-collect', action='store_true')
+    parser.add_argument('--tmpdir', help='folder of all processes, to collect results through')
+    parser.add_argument('--gpu-collect', action='store_true', help='not needed; as in mmdet3d')
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     args = parser.parse_args()
@@ -74,14 +73,13 @@ def build_loader(cfg: Config, distributed: bool) -> DataLoader:
     return build_dataloader(dataset, **{**options, 'dist': distributed, 'shuffle': False})
 
 
-def run(args: argparse.Namespace, cfg: Config, loader: DataLoader) -> list[dict]:
-    """Results of all images; in several processes only the first one has them."""
-    if args.launcher == 'none':
-        return predict_dataset(init_detector(cfg, args.checkpoint, args.device), loader)
-    rank = int(os.environ['LOCAL_RANK'])
-    model = init_detector(cfg, args.checkpoint, f'cuda:{rank}')
-    model = MMDistributedDataParallel(model, device_ids=[rank], broadcast_buffers=False)
-    return multi_gpu_test(model, loader, args.tmpdir, args.gpu_collect)
+def run(args: argparse.Namespace, cfg: Config, loader: DataLoader) -> list | None:
+    """Results of all images; of several processes only the first one has them."""
+    device = args.device
+    if args.launcher != 'none' and device == 'cuda':
+        device = f'cuda:{torch.cuda.current_device()}'
+    model = init_detector(cfg, args.checkpoint, device)
+    return predict_dataset(model, loader, tmpdir=args.tmpdir)
 
 
 def evaluate(args: argparse.Namespace, cfg: Config, dataset: Dataset, results: list[dict]) -> None:
@@ -121,7 +119,7 @@ def main() -> None:
     setup_multi_processes(cfg)
     args.device = select_device(args.device)
     if args.launcher != 'none':
-        init_dist(args.launcher, **cfg.dist_params)
+        start_processes(args.launcher, args.device.partition(':')[0], **cfg.dist_params)
     set_random_seed(args.seed, deterministic=args.deterministic)
     loader = build_loader(cfg, args.launcher != 'none')
     results = run(args, cfg, loader)

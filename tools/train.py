@@ -1,9 +1,10 @@
-"""Train a detector on CPU or GPU; same arguments as mmdet3d's own tools/train.py."""
+"""Train a network on CPU or GPU; same arguments as mmdet3d's own tools/train.py."""
 
 from __future__ import annotations
 
 import argparse
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import mmseg
 import torch
 import torch.distributed
 from mmcv import Config, DictAction
-from mmcv.runner import get_dist_info, init_dist
+from mmcv.runner import get_dist_info
 from mmdet.apis import set_random_seed
 from mmdet.utils import setup_multi_processes
 from mmdet3d.apis import init_random_seed
@@ -22,7 +23,8 @@ from mmdet3d.datasets import build_dataset
 from mmdet3d.models import build_model
 from mmdet3d.utils import collect_env, get_root_logger
 
-from epropnp_det.apis import load_config, select_device, train_detector
+from epropnp_det.apis import load_config
+from epropnp_det.engine import check_folder, select_device, start_processes, train_model
 
 
 def parse_args() -> argparse.Namespace:
@@ -37,7 +39,15 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--gpu-id', type=int, default=0, help='which GPU, without a launcher')
     parser.add_argument('--seed', type=int, default=0, help='random seed')
     parser.add_argument('--diff-seed', action='store_true', help='another seed in each process')
-    parser.add_argument('--deterministic', action='store_true', help='deterministic CUDNN')
+    parser.add_argument(
+        '--deterministic', action='store_true', help='only algorithms that repeat bit for bit'
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        '--autoscale-lr',
+        action='store_true',
+        help='learning rate in proportion to the batch, from auto_scale_lr.base_batch_size',
+    )
     parser.add_argument(
         '--cfg-options', nargs='+', action=DictAction, help='changes to the config, key=value'
     )
@@ -59,13 +69,23 @@ def prepare_config(args: argparse.Namespace) -> Config:
     cfg.auto_resume = args.auto_resume
     cfg.gpu_ids = [args.gpu_id]
     cfg.device = select_device(args.device).partition(':')[0]
+    if args.auto_scale_lr:
+        if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+            raise ValueError('the config has no auto_scale_lr.base_batch_size to scale from')
+        cfg.auto_scale_lr.enable = True
     return cfg
+
+
+def make_deterministic(device: str) -> None:
+    """Lets torch take only algorithms that repeat bit for bit; on a CPU all do."""
+    if device != 'cpu':
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+        torch.use_deterministic_algorithms(True, warn_only=True)
 
 
 def start_log(cfg: Config, config_name: str, timestamp: str) -> dict:
     """Opens the log file, dumps the config, and returns the meta of checkpoints."""
     work_dir = Path(cfg.work_dir)
-    work_dir.mkdir(parents=True, exist_ok=True)
     cfg.dump(str(work_dir / config_name))
     logger = get_root_logger(
         log_file=str(work_dir / f'{timestamp}.log'), log_level=cfg.log_level, name='mmdet'
@@ -81,17 +101,23 @@ def main() -> None:
     """Train as the config and the command line say."""
     args = parse_args()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = prepare_config(args)
-    distributed = args.launcher != 'none'
-    if distributed:
-        init_dist(args.launcher, **cfg.dist_params)
-        cfg.gpu_ids = list(range(get_dist_info()[1]))
+    try:
+        cfg = prepare_config(args)
+        check_folder(cfg.work_dir)
+        distributed = args.launcher != 'none'
+        if distributed:
+            start_processes(args.launcher, cfg.device, **cfg.dist_params)
+            cfg.gpu_ids = list(range(get_dist_info()[1]))
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
     timestamp = time.strftime('%Y%m%d_%H%M%S', time.localtime())
     meta = start_log(cfg, Path(args.config).name, timestamp)
 
     seed = init_random_seed(args.seed, device=cfg.device)
     seed += torch.distributed.get_rank() if args.diff_seed and distributed else 0
     set_random_seed(seed, deterministic=args.deterministic)
+    if args.deterministic:
+        make_deterministic(cfg.device)
     cfg.seed = meta['seed'] = seed
 
     model = build_model(cfg.model, train_cfg=cfg.get('train_cfg'), test_cfg=cfg.get('test_cfg'))
@@ -107,7 +133,7 @@ def main() -> None:
             'config': cfg.pretty_text,
             'CLASSES': dataset.CLASSES,
         }
-    train_detector(model, [dataset], cfg, distributed, not args.no_validate, timestamp, meta)
+    train_model(model, [dataset], cfg, distributed, not args.no_validate, timestamp, meta)
 
 
 if __name__ == '__main__':

@@ -2,6 +2,8 @@
 custom_imports = dict(imports=['epropnp_det'], allow_failed_imports=False)
 
 checkpoint_config = dict(interval=1)
+# An interruption costs ten minutes at most, see docs/training.md.
+custom_hooks = [dict(type='SaveLatestHook', minutes=10)]
 log_config = dict(
     interval=50, hooks=[dict(type='TextLoggerHook'), dict(type='TensorboardLoggerHook')]
 )

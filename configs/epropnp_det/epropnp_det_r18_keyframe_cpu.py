@@ -72,5 +72,5 @@ model = dict(
     ),
     test_cfg=dict(max_per_img=128),
 )
-runner = dict(_delete_=True, type='IterBasedRunner', max_iters=600)
+runner = dict(_delete_=True, type='ResumableIterRunner', max_iters=600)
 checkpoint_config = dict(interval=200, max_keep_ckpts=1, by_epoch=False)

@@ -66,6 +66,6 @@ model = dict(
     )
 )
 lr_config = dict(warmup_iters=30)
-runner = dict(_delete_=True, type='IterBasedRunner', max_iters=800)
+runner = dict(_delete_=True, type='ResumableIterRunner', max_iters=800)
 checkpoint_config = dict(_delete_=True, interval=200, max_keep_ckpts=1, by_epoch=False)
 log_config = dict(interval=50)

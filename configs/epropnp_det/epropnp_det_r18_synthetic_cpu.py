@@ -78,11 +78,11 @@ optimizer = dict(
     # Weights that shrink before the object coordinates have learned would stop their gradient.
     paramwise_cfg=dict(custom_keys={'scale_branch': dict(lr_mult=0.1)}),
 )
-optimizer_config = dict(type='NanSafeOptimizerHook', grad_clip=dict(max_norm=5.0, norm_type=2))
+optimizer_config = dict(grad_clip=dict(max_norm=5.0, norm_type=2))
 lr_config = dict(
     policy='CosineAnnealing', min_lr=0, by_epoch=False, warmup='linear', warmup_iters=50
 )
-runner = dict(type='EpochBasedRunner', max_epochs=7)
+runner = dict(type='ResumableEpochRunner', max_epochs=7)
 evaluation = dict(interval=7)
 checkpoint_config = dict(interval=2, max_keep_ckpts=1)
 log_config = dict(interval=50, hooks=[dict(type='TextLoggerHook')])

@@ -144,7 +144,7 @@ def config(small_data, tmp_path):
             optimizer=dict(type='SGD', lr=0.1),
             optimizer_config=dict(type='NanSafeOptimizerHook', grad_clip=dict(max_norm=5.0)),
             lr_config=dict(policy='fixed'),
-            runner=dict(type='EpochBasedRunner', max_epochs=2),
+            runner=dict(type='ResumableEpochRunner', max_epochs=2),
             checkpoint_config=dict(interval=2),
             evaluation=dict(interval=2),
             log_config=dict(interval=1, hooks=[dict(type='TextLoggerHook')]),

@@ -1,33 +1,25 @@
-"""Train, test and infer, on CPU and GPU; importing this registers the runner hooks."""
+"""The detector for people: inference on images of any camera, pictures, reports."""
 
 from ..engine import (
-    CpuDataParallel,
-    DistMono3DEvalHook,
-    Mono3DEvalHook,
-    NanSafeOptimizerHook,
     config_of,
     load_config,
     load_weights,
     plain_config,
+    predict_dataset,
     select_device,
-    train_detector,
     with_data_root,
 )
 from .detections import ImageDetections
 from .frames import Frame, read_frames
-from .inference import detect, detect_stream, init_detector, predict_dataset
+from .inference import detect, detect_stream, init_detector
 from .intrinsics import check_intrinsics, intrinsics_from_focal, intrinsics_of, read_intrinsics
 from .matching import Report, counted, match, report
 from .pictures import save_pictures
 from .results import to_objects
 
 __all__ = [
-    'CpuDataParallel',
-    'DistMono3DEvalHook',
     'Frame',
     'ImageDetections',
-    'Mono3DEvalHook',
-    'NanSafeOptimizerHook',
     'Report',
     'check_intrinsics',
     'config_of',
@@ -48,6 +40,5 @@ __all__ = [
     'save_pictures',
     'select_device',
     'to_objects',
-    'train_detector',
     'with_data_root',
 ]

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import copy
 import itertools
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Union
 
-import mmcv
 import numpy as np
-import torch
 from mmcv import Config
-from mmcv.parallel import collate, scatter
+from mmcv.parallel import collate
 from mmdet3d.apis import convert_SyncBN
 from mmdet3d.core.bbox import get_box_type
 from mmdet3d.datasets.pipelines import Compose
 from mmdet3d.models import build_model
 from torch import nn
-from torch.utils.data import DataLoader
 
-from ..engine import config_of, load_config, load_weights, read_checkpoint, select_device
+from ..engine import config_of, forward, load_config, load_weights, read_checkpoint, select_device
 from ..weights import default_weights
 from .detections import ImageDetections
 
@@ -223,52 +219,3 @@ def _request(image: Image, cam2img: np.ndarray, box_type: tuple) -> dict:
         'box_mode_3d': box_type[1],
         **{f'{name}_fields': [] for name in names},
     }
-
-
-def forward(model: nn.Module, data: dict, **wanted: bool) -> list[dict]:
-    """One forward pass of a collated test batch, on the device that the model is on.
-
-    Args:
-        model: The model in eval mode.
-        data: Collated batch of a test pipeline.
-        **wanted: What else the detector shall return, see :meth:`EProPnPDet.aug_test`.
-    """
-    device = next(model.parameters()).device
-    target = -1 if device.type == 'cpu' else (device.index or 0)
-    with torch.no_grad():
-        return model(return_loss=False, rescale=True, **scatter(data, [target])[0], **wanted)
-
-
-def predict_dataset(model: nn.Module, loader: DataLoader, progress: bool = True) -> list[dict]:
-    """Runs a detector over a test loader.
-
-    Args:
-        model: The bare model, in eval mode.
-        loader: From ``mmdet3d.datasets.build_dataloader`` with ``shuffle=False``.
-        progress: Whether to show a bar with elapsed time and estimate.
-
-    Returns:
-        Results in the order of the dataset.
-    """
-    bar = mmcv.ProgressBar(len(loader.dataset), file=sys.stdout) if progress else None
-    results: list[dict] = []
-    for data in _batches(loader):
-        found = forward(model, data)
-        results += found
-        if bar is not None:
-            bar.update(len(found))
-    if bar is not None:
-        bar.file.write('\n')
-    return results
-
-
-def _batches(loader: DataLoader) -> Iterable[dict]:
-    try:
-        yield from loader
-    except RuntimeError as error:
-        if 'DataLoader worker' in str(error):
-            raise RuntimeError(
-                f'{error}; a loader process died, often of too little shared memory: '
-                'try --cfg-options data.workers_per_gpu=0'
-            ) from error
-        raise

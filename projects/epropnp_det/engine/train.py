@@ -1,22 +1,29 @@
-"""Training on CPU and GPU through mmdet's and mmcv's runner."""
+"""Training of any network of mmdet3d's registry, on CPU and GPU, in one process or several."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 from mmcv import Config
-from mmdet.apis import train_detector as mmdet_train_detector
-from mmdet.utils import compat_cfg
-from mmdet.utils.util_distribution import dp_factory
+from mmcv.runner import EpochBasedRunner, Fp16OptimizerHook, build_optimizer, build_runner
+from mmcv.runner.builder import RUNNERS
+from mmdet.apis.train import auto_scale_lr
+from mmdet.datasets import build_dataloader
+from mmdet.utils import compat_cfg, get_root_logger
 from torch import nn
+from torch.optim import Optimizer
 from torch.utils.data import Dataset
 
 from .checkpoint_loading import check_start
-from .device import CpuDataParallel, select_device
+from .device import select_device
+from .optimizer_hook import NanSafeOptimizerHook
+from .processes import parallel_model
+from .saving import SLACK, check_folder, checkpoint_bytes, find_latest
 
 
-def train_detector(
+def train_model(
     model: nn.Module,
     dataset: Dataset | Sequence[Dataset],
     cfg: Config,
@@ -25,49 +32,117 @@ def train_detector(
     timestamp: str | None = None,
     meta: dict | None = None,
 ) -> None:
-    """Trains a detector, with the signature of the stock function.
+    """Trains a model, with the signature of the stock function.
 
-    ``mmdet3d.apis.train_detector`` calls ``model.cuda()`` (docs/install.md, trap 1); mmdet's
-    function respects ``cfg.device`` but knows only its own datasets, so validation comes in as a
-    hook.
+    ``mmdet3d.apis.train_model`` calls ``model.cuda()`` and mmdet's knows only its
+    own data sets. Like them this puts mmcv's parts together; all that is special comes from the
+    config (runner and hooks), and so by the stock functions, too.
 
     Args:
-        model: Detector.
-        dataset: Training dataset, or one per entry of the workflow.
+        model: Anything with ``train_step``.
+        dataset: Training data set, or one per entry of the workflow.
         cfg: Config; ``device`` and ``gpu_ids`` have defaults. It is not changed. ``load_from`` and
             ``resume_from`` must not hold Python objects besides tensors, which could run any code,
             unless ``trust_checkpoints`` is True.
         distributed: Whether several processes train together.
         validate: Whether to evaluate ``cfg.data.val`` as ``cfg.evaluation`` says.
         timestamp: Names the log files.
-        meta: Stored in checkpoints.
+        meta: Stored in checkpoints; its ``seed`` is that of the run.
 
     Raises:
         FileNotFoundError: If the checkpoint to start from is missing.
         ValueError: If it is no checkpoint, one of another model, or needs trust.
+        OSError: If the work_dir cannot be written, or has no room for the checkpoints.
     """
+    cfg = _complete(cfg)
+    start = _start(cfg)
+    if start:
+        check_start(model, start, cfg.get('trust_checkpoints', False))
+    datasets = list(dataset) if isinstance(dataset, (list, tuple)) else [dataset]
+    logger = get_root_logger(log_level=cfg.log_level)
+    parallel = parallel_model(
+        model,
+        cfg.device,
+        cfg.gpu_ids,
+        distributed,
+        cfg.get('find_unused_parameters', False),
+    )
+    auto_scale_lr(cfg, distributed, logger)
+    optimizer = build_optimizer(parallel, cfg.optimizer)
+    check_folder(cfg.work_dir, _room(cfg, model, optimizer))
+    if cfg.get('fp16') is not None:
+        cfg.runner.setdefault('autocast', 'float16')
+    runner = build_runner(
+        cfg.runner,
+        {
+            'model': parallel,
+            'optimizer': optimizer,
+            'work_dir': cfg.work_dir,
+            'logger': logger,
+            'meta': {'seed': cfg.get('seed'), **(meta or {})},
+        },
+    )
+    runner.timestamp = timestamp  # so that .log and .log.json have the same name
+    hooks = list(cfg.get('custom_hooks') or [])
+    if validate:
+        hooks.append(_evaluation_hook(cfg, distributed))
+    runner.register_training_hooks(
+        cfg.lr_config,
+        _optimizer_config(cfg, distributed),
+        cfg.checkpoint_config,
+        cfg.log_config,
+        cfg.get('momentum_config'),
+        custom_hooks_config=hooks,
+    )
+    if cfg.resume_from:
+        runner.resume(str(start))
+    elif start:
+        runner.load_checkpoint(str(start))
+    runner.run([_loader(data, cfg, distributed) for data in datasets], cfg.workflow)
+
+
+def _complete(cfg: Config) -> Config:
+    """A copy with defaults; ``resume_from`` is what ``auto_resume`` finds, if it finds any."""
     cfg = compat_cfg(copy.deepcopy(cfg))
     cfg.device = select_device(cfg.get('device')).partition(':')[0]
     cfg.gpu_ids = cfg.get('gpu_ids') or [0]
-    cfg.resume_from, cfg.load_from = cfg.get('resume_from'), cfg.get('load_from')
-    start = cfg.resume_from or cfg.load_from
-    if start:
-        check_start(model, start, cfg.get('trust_checkpoints', False))
-    cfg.seed = cfg.get('seed')
-    if validate:
-        hooks = cfg.get('custom_hooks') or []
-        cfg.custom_hooks = [*hooks, evaluation_hook(cfg, distributed)]
-    dp_factory['cpu'] = CpuDataParallel
-    mmdet_train_detector(model, dataset, cfg, distributed, False, timestamp, meta)
+    cfg.load_from, cfg.resume_from = cfg.get('load_from'), cfg.get('resume_from')
+    if cfg.resume_from is None and cfg.get('auto_resume'):
+        cfg.resume_from = find_latest(cfg.work_dir)
+    return cfg
 
 
-def evaluation_hook(cfg: Config, distributed: bool) -> dict:
-    """Config of the hook that evaluates ``cfg.data.val`` during training.
+def _start(cfg: Config) -> Any:
+    return cfg.resume_from or cfg.load_from
 
-    Args:
-        cfg: Config after ``compat_cfg``.
-        distributed: Whether several processes train together.
-    """
+
+def _room(cfg: Config, model: nn.Module, optimizer: Optimizer) -> int:
+    """Bytes for one checkpoint, the one that replaces it, and logs."""
+    return 2 * checkpoint_bytes(model, optimizer) + SLACK if cfg.checkpoint_config else SLACK
+
+
+def _loader(dataset: Dataset, cfg: Config, distributed: bool) -> Any:
+    options = {
+        'samples_per_gpu': 2,
+        'workers_per_gpu': 2,
+        'num_gpus': len(cfg.gpu_ids),  # counts in one process only
+        'seed': cfg.get('seed'),
+        **cfg.data.get('train_dataloader', {}),
+    }
+    return build_dataloader(dataset, dist=distributed, **options)
+
+
+def _optimizer_config(cfg: Config, distributed: bool) -> Any:
+    """With mmcv's loss scale where the config asks for ``fp16``, as the stock functions do."""
+    if cfg.get('fp16') is None:
+        return cfg.optimizer_config
+    options = {key: value for key, value in cfg.optimizer_config.items() if key != 'type'}
+    scaling = Fp16OptimizerHook(**cfg.fp16, distributed=distributed)
+    return NanSafeOptimizerHook(**options, scaling=scaling)
+
+
+def _evaluation_hook(cfg: Config, distributed: bool) -> dict:
+    """Config of the hook that evaluates ``cfg.data.val`` during training."""
     loader = {
         'samples_per_gpu': 1,
         'workers_per_gpu': 2,
@@ -75,11 +150,13 @@ def evaluation_hook(cfg: Config, distributed: bool) -> dict:
         **cfg.data.get('val_dataloader', {}),
         'dist': distributed,
     }
+    options = dict(cfg.get('evaluation', {}))
+    options.pop('gpu_collect', None)
     return {
-        'type': 'DistMono3DEvalHook' if distributed else 'Mono3DEvalHook',
+        'type': 'EvaluationHook',
         'priority': 'LOW',
         'dataset': copy.deepcopy(cfg.data.val),
         'loader': loader,
-        'by_epoch': cfg.runner.type != 'IterBasedRunner',
-        **cfg.get('evaluation', {}),
+        'by_epoch': issubclass(RUNNERS.get(cfg.runner.type), EpochBasedRunner),
+        **options,
     }

@@ -9,6 +9,7 @@ from mmdet3d.models.builder import DETECTORS
 from mmdet3d.models.detectors import SingleStageMono3DDetector
 from torch import Tensor
 
+from ...engine.losses import LossLog, parse_losses
 from ..box_conversion import instance_from_boxes3d
 from ..decoding import Detections
 
@@ -32,6 +33,10 @@ class EProPnPDet(SingleStageMono3DDetector):
             Losses and metrics by name.
         """
         return self.bbox_head.forward_train(self.extract_feat(img), img_metas, **targets)
+
+    def _parse_losses(self, losses: dict) -> tuple[Tensor, LossLog]:
+        """Sum and log of the losses; mmdet's waits for the device once per loss."""
+        return parse_losses(losses)
 
     def forward_test(
         self, imgs: list[Tensor], img_metas: list[list[dict]], **kwargs

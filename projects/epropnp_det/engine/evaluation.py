@@ -1,0 +1,169 @@
+"""Predictions of a whole data set, by one process or by several, and the hook that scores them."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import torch
+from mmcv.parallel import is_module_wrapper, scatter
+from mmcv.runner import HOOKS, get_dist_info
+from mmdet.core import EvalHook
+from mmdet.datasets import build_dataloader
+from mmdet3d.datasets import build_dataset
+from torch import distributed, nn
+from torch.utils.data import DataLoader
+
+
+def forward(model: nn.Module, data: dict, **wanted: bool) -> list:
+    """One forward pass of a collated test batch, on the device that the model is on.
+
+    Args:
+        model: The model in eval mode.
+        data: Collated batch of a test pipeline.
+        **wanted: What else the model shall return, for models that know such options.
+    """
+    device = next(model.parameters()).device
+    target = -1 if device.type == 'cpu' else (device.index or 0)
+    with torch.no_grad():
+        return model(return_loss=False, rescale=True, **scatter(data, [target])[0], **wanted)
+
+
+def predict_dataset(
+    model: nn.Module, loader: DataLoader, progress: bool = True, tmpdir: str | None = None
+) -> list | None:
+    """Runs a model over a test loader; several processes share the work.
+
+    Args:
+        model: The bare model; it is in eval mode meanwhile.
+        loader: From ``build_dataloader`` with ``shuffle=False``, and with ``dist=True`` where there
+            are several processes, so that each has its share.
+        progress: Whether to show a bar with elapsed time and estimate.
+        tmpdir: Folder that all processes see, through which results are collected; None sends them
+            from process to process.
+
+    Returns:
+        Results in the order of the data set; None in all processes but the first.
+    """
+    rank, world_size = get_dist_info()
+    bar = None
+    if progress and rank == 0:
+        bar = mmcv.ProgressBar(len(loader.dataset), file=sys.stdout)
+    training = model.training
+    model.eval()
+    results: list = []
+    for data in _batches(loader):
+        found = forward(model, data)
+        results += found
+        if bar is not None:
+            bar.update(min(len(found) * world_size, len(loader.dataset) - bar.completed))
+    model.train(training)
+    if bar is not None:
+        bar.file.write('\n')
+    return collect(results, len(loader.dataset), tmpdir)
+
+
+def _batches(loader: DataLoader) -> Iterable[dict]:
+    try:
+        yield from loader
+    except RuntimeError as error:
+        if 'DataLoader worker' in str(error):
+            raise RuntimeError(
+                f'{error}; a loader process died, often of too little shared memory: '
+                'try --cfg-options data.workers_per_gpu=0'
+            ) from error
+        raise
+
+
+def collect(results: Sequence, size: int, tmpdir: str | None = None) -> list | None:
+    """Brings the shares of all processes together in the order of the data set.
+
+    mmdet's samplers deal the items out one by one and repeat the first ones at the end, so that
+    all processes have equally many. mmdet's own ``collect_results_cpu`` needs a GPU.
+
+    Args:
+        results: Of this process.
+        size: Of the data set.
+        tmpdir: As for :func:`predict_dataset`.
+
+    Returns:
+        All results in the first process, None in the others.
+    """
+    rank, world_size = get_dist_info()
+    if world_size == 1:
+        return list(results)
+    if tmpdir is None:
+        # Python objects travel by gloo, whatever the backend of the gradients is
+        group = distributed.new_group(backend='gloo')
+        parts: list | None = [None] * world_size if rank == 0 else None
+        distributed.gather_object(list(results), parts, group=group)
+        distributed.destroy_process_group(group)
+    else:
+        parts = _through_files(list(results), tmpdir, rank, world_size)
+    if parts is None:
+        return None
+    return [result for row in zip(*parts) for result in row][:size]
+
+
+def _through_files(results: list, tmpdir: str, rank: int, world_size: int) -> list | None:
+    os.makedirs(tmpdir, exist_ok=True)
+    name = [tempfile.mkdtemp(dir=tmpdir)] if rank == 0 else [None]
+    distributed.broadcast_object_list(name)
+    files = [Path(name[0]) / f'part_{index}.pkl' for index in range(world_size)]
+    mmcv.dump(results, str(files[rank]))
+    distributed.barrier()
+    if rank != 0:
+        return None
+    parts = [mmcv.load(str(file)) for file in files]
+    for file in files:
+        file.unlink()
+    Path(name[0]).rmdir()
+    return parts
+
+
+@HOOKS.register_module()
+class EvaluationHook(EvalHook):
+    """mmdet's ``EvalHook`` for any data set of mmdet3d's registry, device and number of processes.
+
+    Args:
+        dataset: Config of the validation data set.
+        loader: Arguments of ``mmdet.datasets.build_dataloader``.
+        tmpdir: As for :func:`predict_dataset`.
+        **kwargs: Arguments of ``EvalHook`` (interval, by_epoch, save_best, ...).
+    """
+
+    def __init__(
+        self, dataset: dict, loader: dict, tmpdir: str | None = None, **kwargs: Any
+    ) -> None:
+        data = build_dataset(dataset, {'test_mode': True})
+        self.tmpdir = tmpdir
+        super().__init__(build_dataloader(data, **loader), **kwargs)
+
+    def _do_evaluate(self, runner: Any) -> None:
+        if not self._should_evaluate(runner):
+            return
+        model = runner.model.module if is_module_wrapper(runner.model) else runner.model
+        _same_statistics(model)
+        results = predict_dataset(model, self.dataloader, tmpdir=self.tmpdir)
+        if results is None:
+            return
+        self.latest_results = results
+        runner.log_buffer.output['eval_iter_num'] = len(self.dataloader)
+        score = self.evaluate(runner, results)
+        if self.save_best and score:
+            self._save_ckpt(runner, score)
+
+
+def _same_statistics(model: nn.Module) -> None:
+    """Gives all processes the running statistics of the first one."""
+    if get_dist_info()[1] == 1:
+        return
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats:
+            distributed.broadcast(module.running_mean, 0)
+            distributed.broadcast(module.running_var, 0)

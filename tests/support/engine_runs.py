@@ -1,0 +1,67 @@
+"""Runs the engine on the tiny parts: here, in a child, or in two processes."""
+
+import os
+import socket
+import sys
+import traceback
+
+import torch
+from mmdet3d.datasets import build_dataset
+from mmdet3d.models import build_model
+
+from epropnp_det.engine import start_processes, train_model
+
+
+def train_here(cfg, distributed=False, **kwargs):
+    model = build_model(cfg.model)
+    train_model(model, [build_dataset(cfg.data.train)], cfg, distributed, timestamp='now', **kwargs)
+    return model
+
+
+def _child(function, rank, world_size, port, arguments):
+    code = 1
+    try:
+        if world_size > 1:
+            os.environ.update(
+                RANK=str(rank), WORLD_SIZE=str(world_size), LOCAL_RANK=str(rank),
+                MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port),
+            )  # fmt: skip
+            start_processes('pytorch', 'cpu')
+        function(*arguments)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def start(function, *arguments, processes=1):
+    """Forks: everything is imported already, which would take longer than the test."""
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    children = []
+    for rank in range(processes):
+        child = os.fork()
+        if child == 0:
+            _child(function, rank, processes, port, arguments)
+        children.append(child)
+    return children
+
+
+def wait(children):
+    """Exit codes; a negative one is a signal."""
+    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+
+
+def state_of(path):
+    """Parameters and buffers of a checkpoint."""
+    return torch.load(path, map_location='cpu')['state_dict']
+
+
+def assert_same(first, second):
+    assert set(first) == set(second)
+    different = [name for name in first if not torch.equal(first[name], second[name])]
+    assert not different, different

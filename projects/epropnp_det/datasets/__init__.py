@@ -3,7 +3,14 @@
 from .annotations import AnnotationFilter
 from .class_balance import CBGSMono3DDataset
 from .nuscenes_epropnp import NuScenesEProPnPDataset
-from .pipelines import CropMono3D, FlipMono3D, LoadImageMono3D, LoadLidarMono3D, ResizeMono3D
+from .pipelines import (
+    CropMono3D,
+    FlipMono3D,
+    LoadImageMono3D,
+    LoadLidarMono3D,
+    ResizeMono3D,
+    ZoomMono3D,
+)
 from .submission import SubmissionOptions
 
 __all__ = [
@@ -16,4 +23,5 @@ __all__ = [
     'NuScenesEProPnPDataset',
     'ResizeMono3D',
     'SubmissionOptions',
+    'ZoomMono3D',
 ]

@@ -3,5 +3,13 @@
 from .geometry import CropMono3D, FlipMono3D, ResizeMono3D
 from .lidar import LoadLidarMono3D
 from .loading import LoadImageMono3D
+from .zoom import ZoomMono3D
 
-__all__ = ['CropMono3D', 'FlipMono3D', 'LoadImageMono3D', 'LoadLidarMono3D', 'ResizeMono3D']
+__all__ = [
+    'CropMono3D',
+    'FlipMono3D',
+    'LoadImageMono3D',
+    'LoadLidarMono3D',
+    'ResizeMono3D',
+    'ZoomMono3D',
+]

@@ -82,6 +82,32 @@ def select_objects(results: dict, keep: np.ndarray) -> dict:
     return {**results, **chosen}
 
 
+def drop_hidden(results: dict, min_visible: float) -> dict:
+    """Clips boxes to a canvas that was just cut out; what lost too much joins the ignored ones.
+
+    An object stays if the area that is left is at least ``min_visible`` of its area without any
+    border, also those of the original image (``gt_truncation``).
+
+    Args:
+        results: After the cut, boxes reaching beyond the canvas.
+        min_visible: Least visible share of an object.
+    """
+    height, width = results['img'].shape[:2]
+    canvas = np.array([width, height, width, height], dtype=np.float32)
+    before = bbox_areas(results['gt_bboxes'])
+    truncation = results.get('gt_truncation', np.zeros_like(before))
+    total = before / np.maximum(1 - truncation, 1e-6)
+    clipped = np.clip(results['gt_bboxes'], 0, canvas)
+    after = bbox_areas(clipped)
+    keep = (after > 0) & (after >= min_visible * total)
+    ignored = np.clip(results.get('gt_bboxes_ignore', np.zeros((0, 4), np.float32)), 0, canvas)
+    ignored = np.concatenate([ignored, clipped[~keep]])
+    return {
+        **select_objects({**results, 'gt_bboxes': clipped}, keep),
+        'gt_bboxes_ignore': ignored[bbox_areas(ignored) > 0],
+    }
+
+
 @PIPELINES.register_module()
 class ResizeMono3D:
     """Resizes the image; boxes and centres follow, ``img2net`` records the exact factors.
@@ -192,25 +218,9 @@ class CropMono3D:
         cropped = map_results(results, results['img'][rows, columns].copy(), matrix)
         if 'gt_bboxes' not in results:
             return cropped
-        cropped = self._drop_hidden(cropped)
+        cropped = drop_hidden(cropped, self.min_visible)
         lost_all = len(results['gt_bboxes']) > 0 and len(cropped['gt_bboxes']) == 0
         return None if lost_all and not self.allow_empty else cropped
-
-    def _drop_hidden(self, results: dict) -> dict:
-        height, width = results['img'].shape[:2]
-        canvas = np.array([width, height, width, height], dtype=np.float32)
-        before = bbox_areas(results['gt_bboxes'])
-        truncation = results.get('gt_truncation', np.zeros_like(before))
-        total = before / np.maximum(1 - truncation, 1e-6)
-        clipped = np.clip(results['gt_bboxes'], 0, canvas)
-        after = bbox_areas(clipped)
-        keep = (after > 0) & (after >= self.min_visible * total)
-        ignored = np.clip(results.get('gt_bboxes_ignore', np.zeros((0, 4), np.float32)), 0, canvas)
-        ignored = np.concatenate([ignored, clipped[~keep]])
-        return {
-            **select_objects({**results, 'gt_bboxes': clipped}, keep),
-            'gt_bboxes_ignore': ignored[bbox_areas(ignored) > 0],
-        }
 
     def __repr__(self) -> str:
         margins = f'top={self.top}, bottom={self.bottom}, left={self.left}, right={self.right}'

@@ -269,3 +269,21 @@ def test_embedding_of_wrong_size():
     features = head.encode(make_feats(), geometry)
     with pytest.raises(ValueError, match='emb_channels'):
         head(features, queries._replace(embeddings=queries.embeddings[:, :-4]), geometry)
+
+
+@pytest.mark.parametrize('zoom', [0.25, 1.0, 3.0])
+def test_reference_spread_makes_weights_relative_to_the_size_of_objects(zoom):
+    """The same network input at another resolution of the original: weights times pixels stay."""
+    feats, queries = make_feats(), make_queries()
+    head = make_head(reference_spread=10.0)
+    geometry = make_geometry()
+    scaled = geometry._replace(
+        img2net=geometry.img2net @ torch.diag(torch.tensor([1 / zoom, 1 / zoom, 1.0])).double()
+    )
+    first, second = (run(head, feats, queries, g) for g in (geometry, scaled))
+    torch.testing.assert_close(second.x2d, zoom * first.x2d)
+    torch.testing.assert_close(second.w2d * zoom, first.w2d, rtol=1e-3, atol=1e-6)
+    spread = first.x2d.var(1).sum(-1).sqrt()
+    plain = run(make_head(), feats, queries, geometry)
+    expected = plain.w2d * (10.0 / spread)[:, None, None]
+    torch.testing.assert_close(first.w2d, expected)

@@ -57,6 +57,13 @@ class CorrespondenceHead(BaseModule):
         initial_scale: Weight scale before training, in 1 / pixel. Weights count in original pixels,
             so images smaller than nuScenes' want more than the published 1: a scale that starts too
             small makes the posterior improper, and the correspondences get hardly any gradient.
+        reference_spread: Spread of an object's 2D points, in pixels, for which the scale is in
+            1 / pixel. Weights of other objects are divided by the ratio of their spread to this
+            one, so that near and far objects start with posteriors of the same relative width, and
+            weigh the same in the loss. None: the scale is in 1 / pixel for all, as published.
+        embedding_gain: How much of the object's embedding reaches its query, and of the query its
+            points, before training; both factors are learned. The published 0.1 leaves a hundredth
+            of what the level of the object's own size knows, until long training has raised it.
         norm_cfg: Norm of the dense fusion layer, GN with 32 groups by default.
         init_cfg: Initialisation config of mmcv.
 
@@ -85,6 +92,8 @@ class CorrespondenceHead(BaseModule):
         pixel_center: float = 0.5,
         detach_position_code: bool = False,
         initial_scale: float = 1.0,
+        reference_spread: float | None = None,
+        embedding_gain: float = 0.1,
         norm_cfg: dict | None = None,
         init_cfg: dict | None = None,
     ) -> None:
@@ -99,12 +108,18 @@ class CorrespondenceHead(BaseModule):
         )
         self.class_embedding = nn.Embedding(num_classes, embed_dims) if class_embedding else None
         self.sampler = DeformableSampler(
-            embed_dims, num_heads, num_points, ffn_channels, dropout, border_ramp
+            embed_dims, num_heads, num_points, ffn_channels, dropout, border_ramp, embedding_gain
         )
         self.point_head = PointHead(
-            num_heads, embed_dims // num_heads, point_ffn_channels, dropout, detach_position_code
+            num_heads,
+            embed_dims // num_heads,
+            point_ffn_channels,
+            dropout,
+            detach_position_code,
+            embedding_gain,
         )
         self.initial_scale = initial_scale
+        self.reference_spread = reference_spread
         self._build_branches(embed_dims, num_classes, num_attrs)
 
     def _build_branches(self, embed_dims: int, num_classes: int, num_attrs: int) -> None:
@@ -173,6 +188,8 @@ class CorrespondenceHead(BaseModule):
         x2d = self._image_points(sampled.locations, queries, geometry)
         points = self.point_head(sampled, x2d, flipped)
         weights = points.weight_logits.softmax(1) * sampled.validity.flatten(1)[..., None]
+        if self.reference_spread is not None:
+            weights = weights * (self.reference_spread / _spread(x2d))[:, None, None]
 
         hidden = self.object_mlp(sampled.feature)
         encoded_dims = self._predict_dims(hidden, queries.labels)
@@ -217,3 +234,8 @@ class CorrespondenceHead(BaseModule):
         """Encoded dimensions of each object's class, (n, 3)."""
         per_class = self.dim_branch(hidden).unflatten(-1, (-1, 3))  # (n, classes, 3)
         return per_class.gather(1, labels[:, None, None].expand(-1, 1, 3)).squeeze(1)
+
+
+def _spread(x2d: Tensor) -> Tensor:
+    """Standard deviation of the points (n, N, 2) about the mean of their object, constant, (n,)."""
+    return x2d.detach().var(1).sum(-1).clamp(min=1e-2).sqrt()

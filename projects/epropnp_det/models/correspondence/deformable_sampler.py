@@ -54,6 +54,7 @@ class DeformableSampler(BaseModule):
         dropout: Dropout of the feed-forward network.
         border_ramp: ``'symmetric'``, or ``'official'`` for official v2 checkpoints
             (docs/differences.md W12).
+        embedding_scale: Factor of the embedding in the query before training; it is learned.
         init_cfg: Initialisation config of mmcv.
 
     Raises:
@@ -68,6 +69,7 @@ class DeformableSampler(BaseModule):
         ffn_channels: int = 1024,
         dropout: float = 0.1,
         border_ramp: str = 'symmetric',
+        embedding_scale: float = 0.1,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -81,7 +83,7 @@ class DeformableSampler(BaseModule):
         self.num_heads = num_heads
         self.num_points = num_points
         self.border_ramp = border_ramp
-        self.embedding_scale = Scale(0.1)
+        self.embedding_scale = Scale(embedding_scale)
         self.query_proj = nn.Linear(embed_dims, embed_dims)
         self.sampling_offsets = nn.Linear(embed_dims, num_heads * num_points * 2)
         self.out_proj = nn.Linear(embed_dims, embed_dims)

@@ -74,6 +74,7 @@ class PointHead(BaseModule):
         ffn_channels: Hidden channels of the feed-forward network.
         dropout: Dropout of the feed-forward network.
         detach_x2d: Whether the position code sends no gradient into the 2D points (v1, v1b).
+        query_scale: Factor of the query in the point tokens before training; it is learned.
         init_cfg: Initialisation config of mmcv.
     """
 
@@ -84,11 +85,12 @@ class PointHead(BaseModule):
         ffn_channels: int = 256,
         dropout: float = 0.1,
         detach_x2d: bool = False,
+        query_scale: float = 0.1,
         init_cfg: dict | None = None,
     ) -> None:
         super().__init__(init_cfg)
         self.detach_x2d = detach_x2d
-        self.query_scale = Scale(0.1)
+        self.query_scale = Scale(query_scale)
         self.position_proj = nn.Linear(2, head_dims)
         self.transformer = BaseTransformerLayer(
             attn_cfgs=dict(

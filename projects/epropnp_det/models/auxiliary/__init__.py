@@ -1,10 +1,11 @@
-"""Dense auxiliary branch of training: supervision from poses and from LiDAR.
+"""Auxiliary branches of training: supervision from poses and from LiDAR.
 
 Source: docs/method.md 2.6.
 """
 
 from .auxiliary_head import AuxiliaryHead, encode_reprojection_error
 from .depth_branch import DepthBranch, decode_depth
+from .heading_branch import HeadingBranch, sight_heading
 from .lidar_points import LidarPoints, cell_targets, object_points
 from .objects import SupervisedObjects, supervised_objects
 from .roi_branch import RoIBranch, RoIPrediction
@@ -13,6 +14,7 @@ from .roi_overlap import RoIPairs, find_overlaps, inter_roi_logsumexp
 __all__ = [
     'AuxiliaryHead',
     'DepthBranch',
+    'HeadingBranch',
     'LidarPoints',
     'RoIBranch',
     'RoIPairs',
@@ -24,5 +26,6 @@ __all__ = [
     'find_overlaps',
     'inter_roi_logsumexp',
     'object_points',
+    'sight_heading',
     'supervised_objects',
 ]

@@ -39,6 +39,8 @@ class EProPnPHead(BaseMono3DDenseHead):
         pnp_test: Values that replace those of ``pnp`` at test time, e.g. fewer iterations.
         auxiliary: Config of :class:`AuxiliaryHead`, the dense losses; None for none. Its
             ``embed_dims`` and ``num_heads`` are those of ``correspondence`` if not given.
+        heading: Config of :class:`HeadingBranch`, which teaches which end is the front; None for
+            none, as published.
         camera: Config of the camera; its ``pixel_center`` must be that of ``correspondence``.
         losses: Config of :class:`ObjectLosses`.
         samples_per_img: Object samples per training image.
@@ -66,6 +68,7 @@ class EProPnPHead(BaseMono3DDenseHead):
         losses: dict,
         pnp_test: dict | None = None,
         auxiliary: dict | None = None,
+        heading: dict | None = None,
         samples_per_img: int = 48,
         class_attributes: Sequence[Sequence[int]] | None = None,
         min_bbox_side: float = 4.0,
@@ -81,6 +84,8 @@ class EProPnPHead(BaseMono3DDenseHead):
         self.make_camera = build_pnp(camera)
         self.losses = build_loss(losses)
         self.auxiliary = self._build_auxiliary(auxiliary)
+        embed_dims = self.correspondence.sampler.embed_dims
+        self.heading = heading and build_head({'embed_dims': embed_dims, **heading})
         self.samples_per_img = samples_per_img
         self.class_attributes = class_attributes
         self.min_bbox_side = min_bbox_side
@@ -144,6 +149,8 @@ class EProPnPHead(BaseMono3DDenseHead):
         losses.update(
             self.losses(self.pnp, camera, correspondences, samples, gt, encode_dims, num_requested)
         )
+        if self.heading is not None:
+            losses.update(self.heading(sampled, samples, gt, geometry, num_requested))
         if self.auxiliary is not None:
             dense_losses = self.auxiliary(
                 features,

@@ -38,12 +38,14 @@ class Seen(NamedTuple):
         camera: Camera of each object.
         boxes3d: ``[l, h, w, x, y, z, yaw]``, (n, 7).
         img_inds: Image in the batch, (n,).
+        labels: True classes, (n,).
     """
 
     correspondences: Correspondences
     camera: PerspectiveCamera
     boxes3d: Tensor
     img_inds: Tensor
+    labels: Tensor
 
 
 class Recorder(nn.Module):
@@ -71,6 +73,7 @@ class Recorder(nn.Module):
             camera[found],
             gt.boxes3d[gt_inds],
             gt.img_inds[gt_inds],
+            gt.labels[gt_inds],
         )
         return {}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,15 @@ def write_checkpoint(content: dict[str, Any], path: str | Path, force: bool = Fa
     return path
 
 
+def averaging_copies(state: Mapping[str, Any]) -> set[str]:
+    """Names of the second copy of the weights that mmcv's and mmdet's EMA hooks keep in a model.
+
+    At the end of an epoch, when checkpoints are written, the averaged weights stand under the
+    names of the model, and the copy holds those of the last step.
+    """
+    return {copy for name in state if (copy := f'ema_{name.replace(".", "_")}') in state}
+
+
 def publish_checkpoint(
     source: str | Path,
     target: str | Path,
@@ -102,6 +112,8 @@ def publish_checkpoint(
     half: bool = False,
 ) -> Path:
     """Copies a checkpoint without its optimiser state, which is twice the size of the weights.
+
+    The copies of averaging hooks (EMA) are left out, too.
 
     Args:
         source: Checkpoint of a runner.
@@ -118,6 +130,8 @@ def publish_checkpoint(
     """
     content = read_checkpoint(source, trust)
     state = {name: value.detach().clone() for name, value in content['state_dict'].items()}
+    for name in averaging_copies(state):
+        del state[name]
     if half:
         state = {n: v.half() if v.is_floating_point() else v for n, v in state.items()}
     meta = content['meta'] if config is None else {**content['meta'], 'config_dict': config}

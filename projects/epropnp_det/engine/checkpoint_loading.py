@@ -8,7 +8,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
-from .checkpoint_files import read_checkpoint
+from .checkpoint_files import averaging_copies, read_checkpoint
+from .class_names import check_classes
 
 __all__ = ['check_start', 'load_weights']
 
@@ -52,38 +53,70 @@ def load_weights(model: nn.Module, checkpoint: str | Path, trust: bool = False) 
     return content['meta']
 
 
-def check_start(model: nn.Module, checkpoint: str | Path, trust: bool = False) -> None:
+def check_start(
+    model: nn.Module, checkpoint: str | Path, trust: bool = False, resume: bool = False
+) -> str | None:
     """Checks a checkpoint that mmcv's runner is about to start from.
 
     The runner unpickles whatever the file holds, and starts from random weights where no name fits.
 
     Args:
-        model: The model to be trained.
+        model: The model to be trained, with its ``CLASSES`` where they are known.
         checkpoint: Local file; other schemes (``torchvision://``, ``https://``) are mmcv's own.
         trust: As for :func:`read_checkpoint`.
+        resume: Whether the run goes on from there, rather than starts anew with its weights.
+
+    Returns:
+        What is unusual, to be logged; None where nothing is.
 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no checkpoint, has no tensor of the model's, or holds Python objects
-            and is not trusted.
+            and is not trusted; with ``resume`` also if it does not say where the run stopped, or
+            is of other classes.
     """
     if '://' in str(checkpoint):
-        return
-    weights = _own_names(read_checkpoint(checkpoint, trust)['state_dict'], model)
+        return None
+    content = read_checkpoint(checkpoint, trust)
+    weights = _own_names(content['state_dict'], model)
     wanted = model.state_dict()
     fits = (n in wanted and value.shape == wanted[n].shape for n, value in weights.items())
     if not any(fits):
         raise ValueError(f'{checkpoint} belongs to another model: no tensor fits; {_cure(weights)}')
+    classes = content['meta'].get('CLASSES'), getattr(model, 'CLASSES', None)
+    cure = 'a class would start with the weights of another one'
+    try:
+        check_classes(*classes, (str(checkpoint), 'the data'), cure)
+    except ValueError as error:
+        if resume:
+            raise ValueError(f'{error}; --load-from starts anew all the same') from error
+        return str(error)
+    if not resume:
+        return None
+    if any(not isinstance(content['meta'].get(key), int) for key in ('epoch', 'iter')):
+        raise ValueError(
+            f'{checkpoint} holds weights and not where a run stopped (a published or converted '
+            f'copy): there is nothing to go on from; --load-from {checkpoint} starts a new run '
+            'with these weights'
+        )
+    if 'optimizer' not in content:
+        return (
+            f'{checkpoint} has no optimiser state (a published copy): the run goes on at epoch '
+            f'{content["meta"]["epoch"]}, iteration {content["meta"]["iter"]}, with a fresh '
+            'optimiser; resume from the checkpoint of the run itself to go on exactly'
+        )
+    return None
 
 
 def _own_names(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:
-    """Without the prefix of parallel training and without constants.
+    """Without the prefix of parallel training, constants, and the copies of averaging hooks.
 
     mmcv also writes buffers that are not persistent, such as the tables of the dimension coder.
     """
     constants = {name for name, _ in model.named_buffers()} - set(model.state_dict())
     weights = {re.sub(r'^module\.', '', name): value for name, value in state.items()}
-    return {name: value for name, value in weights.items() if name not in constants}
+    left_out = constants | averaging_copies(weights)
+    return {name: value for name, value in weights.items() if name not in left_out}
 
 
 def _cure(weights: Mapping[str, Tensor]) -> str:

@@ -12,6 +12,8 @@ Configs name the layer and its parts by type, and nested parts are built first::
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Callable
 
@@ -29,20 +31,55 @@ from epropnp_det.pnp import (
     RSLMSolver,
 )
 
-__all__ = ['PNP', 'build_pnp']
+__all__ = ['PNP', 'build_pnp', 'merged']
 
 CameraFactory = Callable[[Tensor, Tensor], PerspectiveCamera]
 
 
-def _build_nested(cfg: dict, registry: Registry, default_args: dict | None = None) -> Any:
+def _build_nested(
+    cfg: dict, registry: Registry, default_args: dict | None = None, option: str = 'cfg'
+) -> Any:
     """Builds ``cfg`` after every value of it that is itself a config."""
+    if 'type' not in cfg:
+        raise ValueError(
+            f'{option} has no type, only {", ".join(map(str, cfg)) or "nothing"}: it is one of '
+            f'{", ".join(sorted(registry.module_dict))}'
+        )
     parts = {
-        key: _build_nested(value, registry)
-        if isinstance(value, dict) and 'type' in value
+        key: _build_nested(value, registry, option=f'{option}.{key}')
+        if isinstance(value, dict)
         else value
         for key, value in cfg.items()
     }
-    return build_from_cfg(parts, registry, default_args)
+    try:
+        return build_from_cfg(parts, registry, default_args)
+    except TypeError as error:  # of an argument that the class does not have
+        raise ValueError(f'{option}: {error}') from error
+
+
+def merged(base: Mapping, changes: Mapping) -> dict:
+    """A config with changes: parts keep what the changes do not name.
+
+    As in mmcv's inheritance, ``_delete_=True`` in a part of the changes replaces the whole part; so
+    does another ``type``.
+
+    Args:
+        base: The config, which stays as it is.
+        changes: Values by name, nested as in ``base``.
+    """
+    result = {key: copy.deepcopy(value) for key, value in base.items()}
+    for key, value in changes.items():
+        old = result.get(key)
+        if isinstance(value, Mapping):
+            value = dict(value)
+            replaces = value.pop('_delete_', False) or not isinstance(old, Mapping)
+            if replaces or value.get('type', old.get('type')) != old.get('type'):
+                result[key] = copy.deepcopy(value)
+            else:
+                result[key] = merged(old, value)
+        else:
+            result[key] = copy.deepcopy(value)
+    return result
 
 
 PNP = Registry('epropnp', build_func=_build_nested)
@@ -71,10 +108,16 @@ def camera_factory(
     )
 
 
-def build_pnp(cfg: dict) -> Any:
+def build_pnp(cfg: dict, option: str = 'pnp') -> Any:
     """Builds a part of the PnP layer from its config.
+
+    Args:
+        cfg: The config.
+        option: Its name, for messages.
 
     Raises:
         KeyError: If ``cfg['type']`` is not registered in :data:`PNP`.
+        ValueError: If a part has no type, or arguments that its class does not have; the message
+            names the option.
     """
-    return PNP.build(cfg)
+    return PNP.build(cfg, option=option)

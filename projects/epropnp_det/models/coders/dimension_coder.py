@@ -39,6 +39,11 @@ class MultiClassLogDimCoder(nn.Module):
         self.register_buffer('mean', mean, persistent=False)
         self.register_buffer('relative_std', std / mean, persistent=False)
 
+    @property
+    def num_classes(self) -> int:
+        """Number of classes in the tables."""
+        return len(self.mean)
+
     def encode(self, dims: Tensor, labels: Tensor) -> Tensor:
         """Encodes dimensions.
 

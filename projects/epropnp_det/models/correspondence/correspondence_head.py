@@ -135,6 +135,16 @@ class CorrespondenceHead(BaseModule):
         self.velocity_branch = nn.Linear(embed_dims, 2)
         self.attr_branch = nn.Linear(embed_dims, num_attrs)
 
+    @property
+    def num_classes(self) -> int:
+        """Number of classes that have dimensions of their own."""
+        return self.dim_branch.out_features // 3
+
+    @property
+    def num_attrs(self) -> int:
+        """Number of attributes."""
+        return self.attr_branch.out_features
+
     def init_weights(self) -> None:
         """Starts with ``initial_scale``, mean dimensions, no motion and even scores."""
         super().init_weights()

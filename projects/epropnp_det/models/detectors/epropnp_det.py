@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from mmdet.core import bbox2result
 from mmdet3d.core import CameraInstance3DBoxes, bbox3d2result
@@ -19,6 +21,26 @@ __all__ = ['EProPnPDet']
 @DETECTORS.register_module()
 class EProPnPDet(SingleStageMono3DDetector):
     """EPro-PnP-Det: backbone, pyramid and :class:`EProPnPHead` (EPro-PnP paper, section 4.2)."""
+
+    @property
+    def CLASSES(self) -> tuple[str, ...]:
+        """Names of the classes, which whoever trains or tests the detector sets."""
+        return self._classes
+
+    @CLASSES.setter
+    def CLASSES(self, names: Sequence[str]) -> None:
+        """Takes names of as many classes as the heads are made for, also from the stock tools.
+
+        Raises:
+            ValueError: If there are more or fewer.
+        """
+        if names and len(names) != self.bbox_head.num_classes:
+            raise ValueError(
+                f'data or checkpoint have {len(names)} classes ({", ".join(names)}), and the model '
+                f'is made for {self.bbox_head.num_classes} '
+                '(model.bbox_head.detector.num_classes); set the two to the same'
+            )
+        self._classes = tuple(names)
 
     def forward_train(self, img: Tensor, img_metas: list[dict], **targets) -> dict[str, Tensor]:
         """Losses of a batch of ``B`` images.

@@ -11,7 +11,8 @@ from mmdet3d.models.dense_heads.base_mono3d_dense_head import BaseMono3DDenseHea
 from torch import Tensor
 
 from ..box_conversion import boxes3d_from_instance, velocities_from_instance
-from ..builder import build_pnp
+from ..builder import build_pnp, merged
+from ..class_agreement import check_class_counts, head_class_counts
 from ..correspondence.image_transform import shift_pixel_center
 from ..decoding import DenseMaps, Detections, cell_to_image, decode_detections, score_map
 from ..structures import Correspondences, GroundTruth, ImageGeometry
@@ -36,7 +37,8 @@ class EProPnPHead(BaseMono3DDenseHead):
         detector: Config of the dense head.
         correspondence: Config of the correspondence head.
         pnp: Config of the EPro-PnP layer used in training.
-        pnp_test: Values that replace those of ``pnp`` at test time, e.g. fewer iterations.
+        pnp_test: Values that replace those of ``pnp`` at test time, e.g. fewer iterations; parts
+            of it name only the values that differ, see :func:`merged`.
         auxiliary: Config of :class:`AuxiliaryHead`, the dense losses; None for none. Its
             ``embed_dims`` and ``num_heads`` are those of ``correspondence`` if not given.
         heading: Config of :class:`HeadingBranch`, which teaches which end is the front; None for
@@ -55,8 +57,8 @@ class EProPnPHead(BaseMono3DDenseHead):
         init_cfg: Initialisation config of mmcv.
 
     Raises:
-        ValueError: If camera and correspondences disagree about the centre of the first pixel, or
-            the strides about the pyramid.
+        ValueError: If camera and correspondences disagree about the centre of the first pixel, the
+            strides about the pyramid, or the parts about the number of classes.
     """
 
     def __init__(
@@ -79,9 +81,9 @@ class EProPnPHead(BaseMono3DDenseHead):
         super().__init__(init_cfg=init_cfg)
         self.detector = build_head(detector)
         self.correspondence = build_head(correspondence)
-        self.pnp = build_pnp(pnp)
-        self.pnp_test = build_pnp({**pnp, **(pnp_test or {})})
-        self.make_camera = build_pnp(camera)
+        self.pnp = build_pnp(pnp, 'pnp')
+        self.pnp_test = build_pnp(merged(pnp, pnp_test or {}), 'pnp_test')
+        self.make_camera = build_pnp(camera, 'camera')
         self.losses = build_loss(losses)
         self.auxiliary = self._build_auxiliary(auxiliary)
         embed_dims = self.correspondence.sampler.embed_dims
@@ -91,6 +93,7 @@ class EProPnPHead(BaseMono3DDenseHead):
         self.min_bbox_side = min_bbox_side
         self.test_cfg = dict(test_cfg or {})
         self.num_classes = self.detector.num_classes
+        check_class_counts(head_class_counts(self), class_attributes, self.correspondence.num_attrs)
         self.pixel_center = _same_pixel_center(camera, correspondence)
         self.first_level = _first_level(
             self.detector.strides[0], self.correspondence.encoder.stride

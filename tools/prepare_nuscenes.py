@@ -21,7 +21,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--data-root', required=True, help='folder with samples/ and the tables VERSION/'
     )
-    parser.add_argument('--version', required=True, choices=list(SPLITS))
+    parser.add_argument(
+        '--version', required=True, help=f'{", ".join(SPLITS)}, or your own with --split'
+    )
     parser.add_argument('--out', help='folder for the files, if not the data root')
     parser.add_argument('--prefix', default='nuscenes', help='start of the file names')
     parser.add_argument(

@@ -283,7 +283,7 @@ def _(w):
     w.prepare()
 
 
-@case('unknown version', ValueError, 'unknown version v2.0; it must be one of')
+@case('unknown version', ValueError, 'unknown version v2.0; it is one of')
 def _(w):
     prepare_nuscenes(w.root, 'v2.0')
 

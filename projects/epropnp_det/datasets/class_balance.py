@@ -20,13 +20,15 @@ class CBGSMono3DDataset(CBGSDataset):
     that processes with different seeds train on different data sets.
 
     Args:
-        dataset: A data set with ``get_cat_ids``, or its config.
+        dataset: A data set with ``get_cat_ids``, or its config, or a list of configs, whose data
+            sets are joined.
         seed: Of the draw.
     """
 
     def __init__(self, dataset: Any, seed: int = 0) -> None:
         self.seed = seed
-        super().__init__(build_dataset(dataset) if isinstance(dataset, dict) else dataset)
+        is_config = isinstance(dataset, (dict, list, tuple))
+        super().__init__(build_dataset(dataset) if is_config else dataset)
 
     def _get_sample_indices(self) -> list[int]:
         """Indices of the images drawn; about as many as there are pairs of image and class."""

@@ -7,6 +7,7 @@ behind the camera). No image is opened.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -74,6 +75,25 @@ class SampleObjects(NamedTuple):
     rotations: np.ndarray
     velocities: np.ndarray
     fields: list[dict]
+
+
+def dropped_categories(tables: NuScenes, samples: Iterable[dict]) -> tuple[Counter, int]:
+    """What conversion leaves out.
+
+    Args:
+        tables: nuScenes tables.
+        samples: Rows of the table ``sample``.
+
+    Returns:
+        Number of annotations of each category that is none of the ten classes; number of all.
+    """
+    counts = Counter(
+        tables.get('sample_annotation', token)['category_name']
+        for sample in samples
+        for token in sample['anns']
+    )
+    unknown = {n: c for n, c in counts.items() if category_to_detection_name(n) is None}
+    return Counter(unknown), sum(counts.values())
 
 
 def read_objects(tables: NuScenes, sample: dict) -> SampleObjects:

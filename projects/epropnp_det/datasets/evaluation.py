@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from nuscenes.eval.detection.utils import category_to_detection_name
 from nuscenes.utils.splits import is_predefined_split
 from terminaltables import AsciiTable
 
+from ..inputs import read_text
 from .evaluation_plots import save_errors_by_distance, save_precision_recall
 from .evaluator import Evaluator, RangeScores, SampleEvaluator, silently
 from .files import write_json
@@ -70,12 +71,11 @@ def evaluate_submission(
         ValueError: If the file does not hold the samples of the split, the split has no object at
             all, a camera is unknown, or a range is none.
     """
-    _check_options(tables, ranges, cameras)
+    check_evaluation_options(tables, ranges, cameras)
     result_path = Path(result_path)
-    submission = json.loads(result_path.read_text())
-    tokens = [sample['token'] for sample in split_samples(tables, split)]
+    submission = json.loads(read_text(result_path))
+    tokens = check_split(tables, split, submission['results'], result_path)
     official = isinstance(split, str) and is_predefined_split(split)
-    _check_samples(submission['results'], tokens, result_path, split, official)
     if not _has_objects(tables, tokens):
         raise ValueError(f'{split_name(split)} has no object of any class: nothing to score')
     official = official and cameras is None
@@ -99,9 +99,14 @@ def evaluate_submission(
     return Evaluation(metrics, scores, plots)
 
 
-def _check_options(
+def check_evaluation_options(
     tables: NuScenes, ranges: Sequence[tuple[float, float]], cameras: Sequence[str] | None
 ) -> None:
+    """Checks ranges and cameras of an evaluation.
+
+    Raises:
+        ValueError: If a range is none, or the tables have no such camera.
+    """
     for low, high in ranges:
         if not 0 <= low < high:
             raise ValueError(f'a range of distance goes from 0 or more upwards, not {low} - {high}')
@@ -111,8 +116,29 @@ def _check_options(
         raise ValueError(f'the tables know no cameras {unknown}; they know {sorted(channels)}')
 
 
+def check_split(
+    tables: NuScenes, split: str | Sequence[str], samples: Iterable[str], path: str | Path
+) -> list[str]:
+    """Tokens of the samples of a split, checked against those that a file holds.
+
+    Args:
+        tables: nuScenes tables, or their outline.
+        split: An official split, of which the file must hold exactly the samples, or any other that
+            ``split_samples`` takes, of which the file must hold all.
+        samples: Tokens of the samples that the file holds.
+        path: The file, for messages.
+
+    Raises:
+        ValueError: If the two do not fit.
+    """
+    tokens = [sample['token'] for sample in split_samples(tables, split)]
+    exact = isinstance(split, str) and is_predefined_split(split)
+    _check_samples(samples, tokens, Path(path), split, exact)
+    return tokens
+
+
 def _check_samples(
-    results: Mapping,
+    results: Iterable[str],
     tokens: Sequence[str],
     path: Path,
     split: str | Sequence[str],

@@ -22,7 +22,8 @@ from typing import NamedTuple
 from nuscenes import NuScenes
 from tqdm import tqdm
 
-from .convert import CAMERAS, CLASSES, convert_samples
+from ..inputs import notice
+from .convert import CAMERAS, CLASSES, convert_samples, dropped_categories
 from .files import write_json, write_json_stream
 from .tables import TABLES, load_tables, split_name, split_samples
 
@@ -32,6 +33,7 @@ SPLITS = {
     'v1.0-test': {'test': 'test'},
 }
 CATEGORIES = [{'id': label, 'name': name} for label, name in enumerate(CLASSES)]
+MANY_DROPPED = 0.1  # share of annotations; 3 % of nuScenes are of no class
 FORMAT = 3  # part files of another format are made anew
 
 
@@ -81,8 +83,11 @@ def prepare_nuscenes(
         FileNotFoundError: If tables, images or LiDAR sweeps are missing.
         ValueError: If the version is unknown, or the tables are damaged.
     """
-    if version not in SPLITS:
-        raise ValueError(f'unknown version {version}; it must be one of {list(SPLITS)}')
+    if splits is None and version not in SPLITS:
+        raise ValueError(
+            f'unknown version {version}; it is one of {list(SPLITS)}, or one of your own, whose '
+            'scenes a file lists (--split FILE)'
+        )
     if workers < 1:
         raise ValueError(f'workers must be at least 1, got {workers}')
     tables = load_tables(data_root, version)
@@ -91,8 +96,11 @@ def prepare_nuscenes(
     plans = {}
     for name, split in splits.items():  # all that can be missing is named before any work
         samples = split_samples(tables, split)
+        _check_content(tables, samples, split)
         lidar = _has_lidar(tables, samples)
-        plans[name] = _complete_scenes(tables, split, samples, lidar, skip_missing), lidar
+        samples = _complete_scenes(tables, split, samples, lidar, skip_missing)
+        plans[name] = samples, lidar
+    _check_samples(tables, {name: samples for name, (samples, _) in plans.items()}, splits)
     paths = []
     for name, (samples, lidar) in plans.items():
         path = Path(out or data_root) / f'{prefix}_infos_{name}_mono3d.coco.json'
@@ -104,6 +112,46 @@ def prepare_nuscenes(
         paths.append(write_json_stream(path, _join([job.path for job in jobs], info)))
         shutil.rmtree(parts)
     return paths
+
+
+# ---- what would be left of the tables
+
+
+def _check_samples(tables: NuScenes, samples: Mapping, splits: Mapping) -> None:
+    """Fails where no split has a sample, and says which has none."""
+    empty = [split_name(splits[name]) for name, rows in samples.items() if not rows]
+    if not empty:
+        return
+    names = ', '.join(sorted(scene['name'] for scene in tables.scene)[:3]) or 'none'
+    message = (
+        f'{" and ".join(empty)} of {tables.version} have no complete sample: the scenes of the '
+        f'tables are called {names}, ...; list those that you want in a text file, one a line, and '
+        'pass --split FILE'
+    )
+    if len(empty) == len(samples):
+        raise ValueError(message)
+    notice(('empty', message), message)
+
+
+def _check_content(tables: NuScenes, samples: list[dict], split: str | Sequence[str]) -> None:
+    """Says what conversion leaves out, and fails where nothing or next to nothing remains."""
+    where = f'{split_name(split)} of {tables.version}'
+    dropped, total = dropped_categories(tables, samples)
+    number = sum(dropped.values())
+    listing = ', '.join(f'{name} {count}' for name, count in dropped.most_common(4))
+    listing += f' and {len(dropped) - 4} categories more' if len(dropped) > 4 else ''
+    if total and number == total:
+        raise ValueError(
+            f'none of the {total} annotations of {where} is of a class of the detection benchmark '
+            f'({listing}); name the categories of the table as nuScenes does (vehicle.car) or by '
+            f'class: {", ".join(CLASSES)}'
+        )
+    if number > MANY_DROPPED * total:
+        notice(
+            ('dropped', where),
+            f'{number} of {total} annotations of {where} are left out, since their categories are '
+            f'none of the ten classes: {listing}',
+        )
 
 
 # ---- what is on disk
@@ -148,7 +196,14 @@ def _complete_scenes(
             'leave their scenes out (--skip-missing)'
         )
     gaps = {sample['scene_token'] for sample in samples if sample['token'] in missing}
-    return [sample for sample in samples if sample['scene_token'] not in gaps]
+    kept = [sample for sample in samples if sample['scene_token'] not in gaps]
+    if gaps:
+        notice(
+            ('gaps', split_name(split)),
+            f'{len(gaps)} scenes of {split_name(split)} are left out, since files of them are '
+            f'missing from {tables.dataroot}: {len(samples) - len(kept)} of {len(samples)} samples',
+        )
+    return kept
 
 
 # ---- parts

@@ -7,9 +7,12 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from nuscenes import NuScenes
 from nuscenes.utils.splits import create_splits_scenes, get_scenes_of_custom_split
+
+from ..inputs import read_lines, read_text
 
 TABLES = (
     'attribute',
@@ -29,6 +32,67 @@ TABLES = (
 WHITE_SPACE = re.compile(r'[ \t\n\r]*')
 
 
+# What is read of each table, here and by the devkit; every table has `token`.
+COLUMNS = {
+    name: frozenset(('token', *columns))
+    for name, columns in {
+        'attribute': ('name',),
+        'calibrated_sensor': ('sensor_token', 'translation', 'rotation', 'camera_intrinsic'),
+        'category': ('name',),
+        'ego_pose': ('translation', 'rotation', 'timestamp'),
+        'instance': ('category_token',),
+        'log': (),
+        'map': ('log_tokens', 'filename'),
+        'sample': ('timestamp', 'scene_token', 'prev', 'next'),
+        'sample_annotation': (
+            'sample_token',
+            'instance_token',
+            'visibility_token',
+            'attribute_tokens',
+            'translation',
+            'size',
+            'rotation',
+            'prev',
+            'next',
+            'num_lidar_pts',
+            'num_radar_pts',
+        ),
+        'sample_data': (
+            'sample_token',
+            'ego_pose_token',
+            'calibrated_sensor_token',
+            'timestamp',
+            'is_key_frame',
+            'height',
+            'width',
+            'filename',
+        ),
+        'scene': ('name', 'log_token', 'first_sample_token', 'last_sample_token'),
+        'sensor': ('channel', 'modality'),
+        'visibility': (),
+    }.items()
+}
+# Categories of the official tables that stand for the classes of the detection benchmark.
+OFFICIAL_CATEGORIES = {
+    'car': 'vehicle.car',
+    'truck': 'vehicle.truck',
+    'trailer': 'vehicle.trailer',
+    'bus': 'vehicle.bus.rigid',
+    'construction_vehicle': 'vehicle.construction',
+    'bicycle': 'vehicle.bicycle',
+    'motorcycle': 'vehicle.motorcycle',
+    'pedestrian': 'human.pedestrian.adult',
+    'traffic_cone': 'movable_object.trafficcone',
+    'barrier': 'movable_object.barrier',
+}
+
+
+def official_category(name: str) -> str:
+    """The official name of a category that tables of one's own call by its class, such as `car`."""
+    plain = re.sub(r'[\s-]+', '_', name.strip().lower())
+    return OFFICIAL_CATEGORIES.get(plain, name)
+
+
 class KeyframeTables(NuScenes):
     """The devkit's tables without the rows of sweeps between the keyframes.
 
@@ -38,25 +102,43 @@ class KeyframeTables(NuScenes):
     """
 
     def __load_table__(self, table_name: str) -> list[dict]:
+        rows = rows_of_table(self.table_root, table_name)
+        if table_name == 'category':
+            return [{**row, 'name': official_category(row['name'])} for row in rows]
         if table_name == 'sample_data':
             return self._keyframe_data
         if table_name == 'ego_pose':  # which the devkit loads before sample_data
-            self._keyframe_data = [r for r in self._rows('sample_data') if r['is_key_frame']]
+            data = rows_of_table(self.table_root, 'sample_data')
+            self._keyframe_data = [record for record in data if record['is_key_frame']]
             wanted = {record['ego_pose_token'] for record in self._keyframe_data}
-            return [record for record in self._rows(table_name) if record['token'] in wanted]
-        return list(self._rows(table_name))
+            return [record for record in rows if record['token'] in wanted]
+        return list(rows)
 
-    def _rows(self, table_name: str) -> Iterator[dict]:
-        path = Path(self.table_root) / f'{table_name}.json'
-        try:
-            for row in _rows_of(path.read_text()):
-                if 'token' not in row:
-                    raise ValueError('a row without a token')
-                yield row
-        except ValueError as error:
-            raise ValueError(
-                f'{path} is cut short or not a nuScenes table ({error}); unpack it again'
-            ) from error
+
+def rows_of_table(folder: str | Path, table_name: str) -> Iterator[dict]:
+    """Rows of a table, one at a time, checked for the columns that are read.
+
+    Raises:
+        ValueError: If the table is damaged, or lacks a column.
+    """
+    path = Path(folder) / f'{table_name}.json'
+    needed = COLUMNS[table_name]
+    try:
+        for row in _rows_of(read_text(path)):
+            if not needed <= row.keys():
+                absent = sorted(needed - row.keys())
+                columns = f'the column{"s" * (len(absent) > 1)} {", ".join(absent)}'
+                raise LookupError(
+                    f'{path} lacks {columns} (in the row {row.get("token", row)!r:.80}); a '
+                    'nuScenes table of your own needs all columns of the original'
+                )
+            yield row
+    except LookupError as error:
+        raise ValueError(error.args[0]) from error
+    except ValueError as error:
+        raise ValueError(
+            f'{path} is cut short or not a nuScenes table ({error}); unpack it again'
+        ) from error
 
 
 def _rows_of(text: str) -> Iterator[dict]:
@@ -90,6 +172,18 @@ def load_tables(data_root: str | Path, version: str) -> NuScenes:
         FileNotFoundError: If a table is not there.
         ValueError: If a table is damaged.
     """
+    _table_folder(data_root, version)
+    collecting = gc.isenabled()
+    gc.disable()  # nothing of millions of rows is garbage; looking for it doubles the time
+    try:
+        return KeyframeTables(version=version, dataroot=str(data_root), verbose=False)
+    finally:
+        if collecting:
+            gc.enable()
+
+
+def _table_folder(data_root: str | Path, version: str) -> Path:
+    """Folder of the tables, all of which are there."""
     folder = Path(data_root) / version
     missing = [name for name in TABLES if not (folder / f'{name}.json').is_file()]
     if missing:
@@ -98,13 +192,37 @@ def load_tables(data_root: str | Path, version: str) -> NuScenes:
             f'{folder} lacks {absent}: unpack the nuScenes metadata of {version} there, or check '
             'data_root and version; a submission file alone (test.py --format-only) needs no tables'
         )
-    collecting = gc.isenabled()
-    gc.disable()  # nothing of millions of rows is garbage; looking for it doubles the time
-    try:
-        return KeyframeTables(version=version, dataroot=str(data_root), verbose=False)
-    finally:
-        if collecting:
-            gc.enable()
+    return folder
+
+
+class Outline(NamedTuple):
+    """The small tables, which say what there is to evaluate.
+
+    Attributes:
+        version: Of the data set.
+        dataroot: Its folder.
+        scene: Rows of the table.
+        sample: Rows of the table.
+        sensor: Rows of the table.
+    """
+
+    version: str
+    dataroot: str
+    scene: list[dict]
+    sample: list[dict]
+    sensor: list[dict]
+
+
+def load_outline(data_root: str | Path, version: str) -> Outline:
+    """Checks that all tables are there, and reads the small ones.
+
+    Raises:
+        FileNotFoundError: If a table is not there.
+        ValueError: If one of those that are read is damaged.
+    """
+    folder = _table_folder(data_root, version)
+    rows = {name: list(rows_of_table(folder, name)) for name in ('scene', 'sample', 'sensor')}
+    return Outline(version, str(data_root), **rows)
 
 
 def read_split_file(path: str | Path) -> list[str]:
@@ -120,8 +238,10 @@ def read_split_file(path: str | Path) -> list[str]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'no split file {path}; it lists scene names or sample tokens')
-    text = path.read_text()
-    names = json.loads(text) if path.suffix == '.json' else text.split()
+    try:
+        names = json.loads(read_text(path)) if path.suffix.lower() == '.json' else read_lines(path)
+    except ValueError as error:
+        raise ValueError(f'{path} is no json list: {error}') from error
     if not isinstance(names, list) or not names or any(not isinstance(n, str) for n in names):
         raise ValueError(f'{path} must be a list of scene names or of sample tokens')
     return names
@@ -166,7 +286,7 @@ def split_samples(tables: NuScenes, split: str | Sequence[str]) -> list[dict]:
 def _custom_names(tables: NuScenes, split: str | Sequence[str]) -> Sequence[str]:
     if not isinstance(split, str):
         return split
-    if split.endswith(('.json', '.txt')):
+    if split.lower().endswith(('.json', '.txt')):
         return read_split_file(split)
     try:
         return get_scenes_of_custom_split(split, tables)

@@ -12,22 +12,24 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import mmcv
-import numpy as np
 
 from epropnp_det.apis import (
     detect,
     init_detector,
-    intrinsics_from_focal,
-    intrinsics_of,
-    read_intrinsics,
 )
 from epropnp_det.apis.detections import CONVENTIONS
-from epropnp_det.apis.pictures import write_image
+from epropnp_det.inputs import (
+    EXIF_MODES,
+    ImageCamera,
+    camera_from_focal,
+    camera_of_image,
+    find_images,
+    read_calibrations,
+    write_image,
+)
+from epropnp_det.inputs.image_folders import describe
 from epropnp_det.visualization import draw_side_by_side, enlarged
-
-IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -41,12 +43,29 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     camera = parser.add_mutually_exclusive_group(required=True)
     camera.add_argument(
         '--intrinsics',
-        help='K in pixels of the images: a csv file of three rows, a json matrix, a json object '
-        'from image name to matrix, or a mono3d annotation file',
+        help='K in pixels of the images: csv, json, OpenCV or ROS yaml, KITTI calib txt, nuScenes '
+        'calibrated_sensor, a json from image name to matrix, or a mono3d annotation file',
     )
     camera.add_argument('--focal', type=float, help='focal length in pixels, if that is all')
     parser.add_argument(
         '--center', type=float, nargs=2, metavar=('CX', 'CY'), help='with --focal; default: middle'
+    )
+    parser.add_argument(
+        '--intrinsics-size',
+        type=int,
+        nargs=2,
+        metavar=('W', 'H'),
+        help='size of the images that --intrinsics are for; they are rescaled to the images',
+    )
+    parser.add_argument(
+        '--exif',
+        choices=EXIF_MODES,
+        default='auto',
+        help='images that EXIF turns: ignore it, apply it to image and intrinsics, or take the '
+        'intrinsics for those of the upright picture',
+    )
+    parser.add_argument(
+        '--undistort', action='store_true', help='take the distortion of --intrinsics out'
     )
     parser.add_argument('--out', default='work_dirs/image_demo', help='folder for the output')
     parser.add_argument('--score-thr', type=float, default=0.3)
@@ -59,29 +78,6 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     if args.batch_size < 1:
         parser.error('--batch-size must be at least 1')
     return args
-
-
-def find_images(sources: Sequence[str], out: Path) -> list[Path]:
-    """The image files that are named, and those in the folders that are named, sorted.
-
-    Pictures of an earlier run, which lie in ``out``, are not taken for input.
-
-    Raises:
-        FileNotFoundError: If a source does not exist, or a folder holds no image.
-    """
-    found: list[Path] = []
-    for source in map(Path, sources):
-        if source.is_file():
-            found.append(source)
-            continue
-        if not source.is_dir():
-            raise FileNotFoundError(f'no file or folder {source}')
-        inside = sorted(p for p in source.rglob('*') if p.suffix.lower() in IMAGE_SUFFIXES)
-        inside = [path for path in inside if out.resolve() not in path.resolve().parents]
-        if not inside:
-            raise FileNotFoundError(f'no image in {source} (of {", ".join(IMAGE_SUFFIXES)})')
-        found += inside
-    return list(dict.fromkeys(found))
 
 
 def picture_paths(images: Sequence[Path], out: Path) -> list[Path]:
@@ -107,30 +103,28 @@ def picture_paths(images: Sequence[Path], out: Path) -> list[Path]:
     return targets
 
 
-def cameras_of(args: argparse.Namespace, images: Sequence[Path]) -> list[np.ndarray]:
-    """Checked intrinsics of each image.
+def cameras_of(args: argparse.Namespace, images: Sequence[Path]) -> list[ImageCamera]:
+    """Checked cameras of the images.
 
     Raises:
+        KeyError: If the intrinsics do not name an image.
         ValueError: If an image cannot be read, or its intrinsics make no sense.
     """
-    known = None if args.intrinsics is None else read_intrinsics(args.intrinsics)
-    cameras = []
-    for path in images:
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise ValueError(f'{path} is not an image that OpenCV can read')
-        size = image.shape[1::-1]
-        if known is None:
-            cameras.append(intrinsics_from_focal(args.focal, size, args.center))
-        else:
-            cameras.append(intrinsics_of(str(path), known, size))
-    return cameras
+    if args.intrinsics is None:
+        return [camera_from_focal(path, args.focal, args.center) for path in images]
+    known = read_calibrations(args.intrinsics)
+    return [
+        camera_of_image(path, known, args.intrinsics_size, args.exif, args.undistort)
+        for path in images
+    ]
 
 
 def run(args: argparse.Namespace) -> int:
     """Detects, draws, writes; returns the number of objects."""
     out = Path(args.out)
-    images = find_images(args.images, out)
+    images, skipped = find_images(args.images, out)
+    if skipped:
+        print(f'left out: {describe(skipped)}')
     targets = picture_paths(images, out)
     cameras = cameras_of(args, images)
     model = init_detector(args.config, args.checkpoint, args.device)
@@ -139,18 +133,17 @@ def run(args: argparse.Namespace) -> int:
     records = []
     for start in range(0, len(images), args.batch_size):
         batch = slice(start, start + args.batch_size)
-        results = detect(
-            model, images[batch], cameras[batch], args.batch_size, score_thr=args.score_thr
-        )
-        inputs = zip(images[batch], cameras[batch], targets[batch], results)
-        for path, cam2img, target, found in inputs:
-            view = found.view(cv2.imread(str(path)))
+        pixels = [camera.load(args.undistort) for camera in cameras[batch]]
+        matrices = [camera.cam2img for camera in cameras[batch]]
+        results = detect(model, pixels, matrices, args.batch_size, score_thr=args.score_thr)
+        for camera, image, target, found in zip(cameras[batch], pixels, targets[batch], results):
+            view = found.view(image)
             write_image(target, draw_side_by_side(enlarged(view), model.CLASSES, args.range))
             records.append(
                 {
-                    'image': str(path),
+                    'image': str(camera.path),
                     'picture': str(target),
-                    'cam2img': cam2img.tolist(),
+                    'cam2img': camera.cam2img.tolist(),
                     'detections': found.records(),
                 }
             )

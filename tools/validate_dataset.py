@@ -11,11 +11,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from terminaltables import AsciiTable
 
-from epropnp_det.apis.pictures import evenly_spread, write_image
+from epropnp_det.apis.pictures import evenly_spread
 from epropnp_det.datasets.files import write_json
 from epropnp_det.datasets.validation import (
     AnnotatedImage,
@@ -25,6 +24,7 @@ from epropnp_det.datasets.validation import (
     statistics,
     stock_content,
 )
+from epropnp_det.inputs import join_path, read_camera_image, write_image
 from epropnp_det.visualization import CameraView, Objects, draw_side_by_side, enlarged
 
 MAX_CASES = 3  # named of each kind of suspicion
@@ -60,16 +60,20 @@ def statistics_table(rows: Sequence[ClassStatistics]) -> str:
 
 def draw(entry: AnnotatedImage, prefix: Path, classes: Sequence[str]) -> np.ndarray | None:
     """The image with its boxes, and their bird's-eye view; None where it cannot be read."""
-    path = prefix / entry.image['file_name']
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if path.is_file() else None
-    if image is None:
-        return None
+    record = entry.image
+    size = (record['width'], record['height'])
+    path = join_path(prefix, record['file_name'])
+    cam2img = np.array(record['cam_intrinsic'], dtype=float)[:3, :3]
+    try:
+        image, cam2img = read_camera_image(path, cam2img, stated_size=size)
+    except (FileNotFoundError, ValueError):
+        return None  # which the findings name
     known = [a for a in entry.annotations if a['category_name'] in classes]
     boxes = np.array([a['bbox_cam3d'] for a in known], dtype=float).reshape(-1, 7)
     labels = np.array([list(classes).index(a['category_name']) for a in known], dtype=int)
     view = CameraView(
         image=image,
-        cam2img=np.array(entry.image['cam_intrinsic'], dtype=float)[:3, :3],
+        cam2img=cam2img,
         objects=Objects(boxes[:, [3, 4, 5, 0, 1, 2, 6]], labels),
     )
     return draw_side_by_side(enlarged(view), classes)

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import mmcv
 import numpy as np
 
 from epropnp_det.atomic import replacing
 from epropnp_det.datasets.annotations import AnnotationFilter, Role
+from epropnp_det.inputs import read_image, write_image
 
 
 class CropSpec(NamedTuple):
@@ -152,7 +152,7 @@ def make_crops(ann_file: Path, data_root: Path, out_file: Path, spec: CropSpec) 
         shown = annotations[image['id']]
         for crop, pixels, window in _crops_of(image, shown, data_root, spec, rng):
             path = folder / f'{crop["id"]}.png'
-            cv2.imwrite(str(path), pixels)
+            write_image(path, pixels)
             points = path.with_suffix('.bin')
             crop_lidar(crop, data_root, spec.size).tofile(points)
             names = {'file_name': str(path.resolve()), 'lidar_path': str(points.resolve())}
@@ -178,7 +178,7 @@ def _crops_of(
     """Record, pixels and window of each crop of an image."""
     wanted = AnnotationFilter(spec.min_visibility, spec.max_truncation, spec.min_side)
     targets = [a for a in annotations if wanted.role(a) is Role.OBJECT]
-    pixels = mmcv.imread(str(data_root / image['file_name'])) if targets else None
+    pixels = read_image(data_root / image['file_name']) if targets else None
     for target in targets:
         for copy in range(spec.copies):
             window = draw_window(target['bbox'], spec, rng)

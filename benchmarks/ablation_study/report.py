@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Callable, NamedTuple
 
 import cv2
-import mmcv
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from epropnp_det.inputs import read_image
 from epropnp_det.visualization import draw_boxes_3d
 
 from .measure import Measured, Shown
@@ -192,7 +192,7 @@ def _figure(width: float, height: float) -> Figure:
 
 
 def _draw_object(objects: Shown, i: int, scale: int = 4) -> np.ndarray:
-    image = mmcv.imread(str(objects.files[i]))
+    image = read_image(objects.files[i])
     image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
     cam2img = np.diag([scale, scale, 1.0]) @ objects.cam2img[i]
     for boxes, color in ((objects.truth, GREEN), (objects.found, RED)):

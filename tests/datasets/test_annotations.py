@@ -43,7 +43,7 @@ def test_parsing_fills_what_is_unknown():
     known = annotation(velo_cam3d=[1.0, 2.0], attribute_id=5, truncation=0.25, category_id=1)
     truth = parse_annotations([annotation(), known], [annotation()], {0: 0, 1: 1})
     np.testing.assert_array_equal(truth['labels'], [0, 1])
-    np.testing.assert_array_equal(truth['attr_labels'], [8, 5])
+    np.testing.assert_array_equal(truth['attr_labels'], [-100, 5])
     np.testing.assert_array_equal(truth['truncation'], [0, 0.25])
     np.testing.assert_array_equal(truth['bboxes_ignore'], [[10, 20, 40, 60]])
     velocities = truth['gt_bboxes_3d'].tensor[:, 7:].numpy()

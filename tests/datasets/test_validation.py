@@ -69,7 +69,7 @@ def test_the_data_set_reads_the_short_form(own, tmp_path):
         img_prefix=str(tmp_path),
     )
     truth = dataset.get_ann_info(0)
-    assert truth['labels'].tolist() == [1, 0] and truth['attr_labels'].tolist() == [8, 8]
+    assert truth['labels'].tolist() == [1, 0] and truth['attr_labels'].tolist() == [-100, -100]
     center = np.array([-2.0, 0.4, 14.0]) @ np.array(K).T
     np.testing.assert_allclose(truth['centers2d'][0], center[:2] / center[2], rtol=1e-6)
     low, high = truth['bboxes'][0, :2], truth['bboxes'][0, 2:]
@@ -133,11 +133,11 @@ def swap(box, *order):
 SUSPICIOUS = {
     'intrinsics of another resolution': (
         set_image(cam_intrinsic=[[1200.0, 0, 900], [0, 1200.0, 480], [0, 0, 1]]),
-        'principal point outside',
+        'is outside the 800 x 480 image',
     ),
     'focal length in millimetres': (
         set_image(cam_intrinsic=[[6.0, 0, 400], [0, 6.0, 240], [0, 0, 1]]),
-        'focal length in pixels',
+        'in millimetres',
     ),
     'x forward': (change_all('bbox_cam3d', lambda b: [b[2], -b[0], -b[1], *b[3:]]), 'is z the'),
     'y up': (change_all('bbox_cam3d', lambda b: [b[0], -b[1] - 3, *b[2:]]), 'does y point down'),

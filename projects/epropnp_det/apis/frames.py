@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from pyquaternion import Quaternion
 
+from ..datasets.annotation_check import read_annotation_file
+from ..inputs import CameraImage, read_camera_image
 from ..visualization import LEVEL_CAMERA, Objects
 
 
@@ -39,16 +39,18 @@ class Frame(NamedTuple):
     ground_truth: Objects
     bboxes: np.ndarray
 
-    def load_image(self) -> np.ndarray:
-        """Reads the image, BGR uint8 (H, W, 3).
+    def load(self, exif: str = 'auto', value_range: float | None = None) -> CameraImage:
+        """Reads the image, and its intrinsics as the data set's ``LoadImageMono3D`` has them.
+
+        Args:
+            exif: As for ``LoadImageMono3D``.
+            value_range: As for ``LoadImageMono3D``.
 
         Raises:
-            FileNotFoundError: If the file is missing or no image.
+            FileNotFoundError: If the file is missing.
+            ValueError: If it is no image.
         """
-        image = cv2.imread(str(self.path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise FileNotFoundError(f'cannot read the image {self.path}; check --data-root')
-        return image
+        return read_camera_image(self.path, self.cam2img, exif, self.size, value_range)
 
 
 def read_frames(
@@ -68,8 +70,8 @@ def read_frames(
     path = Path(ann_file)
     if not path.is_file():
         raise FileNotFoundError(f'no annotation file {path}; tools/prepare_nuscenes.py writes it')
-    content = json.loads(path.read_text())
-    if not isinstance(content, dict) or {'images', 'annotations', 'categories'} - set(content):
+    content = read_annotation_file(path)
+    if {'images', 'annotations', 'categories'} - set(content):
         raise ValueError(f'{path} is no mono3d annotation file (images, annotations, categories)')
     labels = {name: index for index, name in enumerate(classes)}
     names = {category['id']: category['name'] for category in content['categories']}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from ..inputs import write_image
 from ..visualization import CameraView, draw_panel, draw_side_by_side, enlarged
 from .frames import Frame
 from .results import to_objects
@@ -21,6 +21,7 @@ def save_pictures(
     score_thr: float = 0.3,
     max_samples: int | None = None,
     on_progress: Callable[[int], None] | None = None,
+    loading: Mapping | None = None,
 ) -> list[Path]:
     """Draws results over their images, and from above with the ground truth in green.
 
@@ -32,6 +33,7 @@ def save_pictures(
         score_thr: Detections below are not drawn.
         max_samples: Draw only that many samples, spread evenly; None draws all.
         on_progress: Called with the number of images just drawn.
+        loading: ``exif`` and ``value_range`` of the pipeline that the results come from.
 
     Returns:
         The files written.
@@ -51,7 +53,7 @@ def save_pictures(
     written = []
     for index in evenly_spread(len(samples), max_samples):
         sample, group = list(samples.items())[index]
-        views = [_view(frame, result, score_thr) for frame, result in group]
+        views = [_view(frame, result, score_thr, loading or {}) for frame, result in group]
         name = f'{index:04d}_{sample[:8]}'
         for number, view in enumerate(views):
             path = out_dir / f'{name}_{view.name or number}.jpg'
@@ -70,24 +72,13 @@ def evenly_spread(count: int, wanted: int | None) -> list[int]:
     return np.unique(np.linspace(0, count - 1, max(wanted, 0)).round().astype(int)).tolist()
 
 
-def _view(frame: Frame, result: dict, score_thr: float) -> CameraView:
+def _view(frame: Frame, result: dict, score_thr: float, loading: Mapping) -> CameraView:
+    image, cam2img = frame.load(**loading)
     return CameraView(
-        image=frame.load_image(),
-        cam2img=frame.cam2img,
+        image=image,
+        cam2img=cam2img,
         cam2ego=frame.cam2ego,
         objects=to_objects(result, score_thr),
         ground_truth=frame.ground_truth,
         name=frame.camera,
     )
-
-
-def write_image(path: Path, image: np.ndarray) -> Path:
-    """Writes an image file whose folder exists.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    quality = [cv2.IMWRITE_JPEG_QUALITY, 92]
-    if not cv2.imwrite(str(path), image, quality if path.suffix == '.jpg' else []):
-        raise OSError(f'cannot write {path}')
-    return path

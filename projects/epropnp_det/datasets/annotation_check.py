@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from ..inputs import examine_intrinsics, read_text
+from ..inputs.paths import forward_slashes
+
 PARTS = ('images', 'annotations', 'categories')
+PATHS = ('file_name', 'lidar_path')
+# Fields that need not be known, and what stands in their place where they are not.
+UNKNOWN: dict[str, Callable[[Any], bool]] = {
+    'velo_cam3d': lambda value: value in (None, -1, [], [None, None]),
+    'attribute_id': lambda value: value in (None, -1),
+}
 
 
 def read_annotation_file(path: str | Path) -> dict:
-    """Parses an annotation file.
+    r"""Parses an annotation file; paths get ``/`` for ``\``, unknown values are left out.
+
+    mmdet3d's converter of KITTI writes -1 for unknown velocities and attributes, others ``null``.
 
     Raises:
         ValueError: If it is no json object, for instance because it was cut short.
     """
     try:
-        content = json.loads(Path(path).read_bytes())
+        content = json.loads(read_text(path))
     except ValueError as error:
         raise ValueError(f'{path} is not json, or was cut short ({error}); make it anew') from error
     if not isinstance(content, dict):
         raise ValueError(f'{path} holds a json {type(content).__name__}, not a *_mono3d.coco.json')
+    for image in _records(content.get('images')):
+        for key in PATHS:
+            if isinstance(image.get(key), str):
+                image[key] = forward_slashes(image[key])
+    for annotation in _records(content.get('annotations')):
+        for key, unknown in UNKNOWN.items():
+            if key in annotation and unknown(annotation[key]):
+                del annotation[key]
     return content
+
+
+def _records(records: Any) -> Iterator[dict]:
+    """What of a part of the file is records, before it is checked."""
+    return (r for r in records if isinstance(r, dict)) if isinstance(records, list) else iter(())
 
 
 def check_annotation_file(
@@ -68,6 +95,18 @@ def check_annotation_file(
             raise ValueError(f'{path}: annotation {annotation["id"]} {problem}')
     if not isinstance(content.get('info') or {}, dict):
         raise ValueError(f'{path}: info must be an object, got {content["info"]!r:.60}')
+
+
+def camera_suspicions(image: Mapping) -> tuple[str, ...]:
+    """What speaks against the intrinsics of a checked image record, see ``examine_intrinsics``."""
+    rows = tuple(tuple(row[:3]) for row in image['cam_intrinsic'][:3])
+    return _suspicions(rows, (image['width'], image['height']))
+
+
+@functools.lru_cache(maxsize=1024)
+def _suspicions(rows: tuple, size: tuple[int, int]) -> tuple[str, ...]:
+    errors, doubts = examine_intrinsics(np.array(rows, dtype=np.float64), size)
+    return errors + doubts
 
 
 # ---- kinds of values

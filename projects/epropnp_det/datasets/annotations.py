@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from mmdet3d.core.bbox import CameraInstance3DBoxes
 
-NO_ATTRIBUTE = 8
+NO_ATTRIBUTE = 8  # known to have none
+UNKNOWN_ATTRIBUTE = -100  # what cross-entropy passes over
 
 
 class Role(enum.Enum):
@@ -74,7 +75,7 @@ def parse_annotations(
     Returns:
         ``bboxes, labels, gt_bboxes_3d, gt_labels_3d, attr_labels, centers2d, depths,
         bboxes_ignore`` as mmdet3d has them, and ``truncation`` (n,), zero where unknown. Unknown
-        velocities are NaN.
+        velocities are NaN, unknown attributes ``UNKNOWN_ATTRIBUTE``: neither is trained.
     """
 
     def array(values: list, *shape: int) -> np.ndarray:
@@ -86,7 +87,7 @@ def parse_annotations(
     centers = array([ann['center2d'] for ann in objects], 3)
     labels = np.array([cat2label[ann['category_id']] for ann in objects], dtype=np.int64)
     nine = np.concatenate([boxes, velocities], axis=1)  # (n, 9)
-    attributes = [ann.get('attribute_id', NO_ATTRIBUTE) for ann in objects]
+    attributes = [ann.get('attribute_id', UNKNOWN_ATTRIBUTE) for ann in objects]
     return {
         'bboxes': _corners([ann['bbox'] for ann in objects]),
         'labels': labels,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,31 +11,43 @@ from typing import Any
 
 import numpy as np
 from mmcv.utils import print_log
+from mmdet.datasets import DATASETS as MMDET_DATASETS
+from mmdet3d.core.visualizer import show_multi_modality_result
 from mmdet3d.datasets import NuScenesMonoDataset
 from mmdet3d.datasets.builder import DATASETS
 from nuscenes.eval.detection.constants import DETECTION_NAMES
 
-from .annotation_check import check_annotation_file, read_annotation_file
+from ..inputs import notice, read_lines
+from .annotation_check import camera_suspicions, check_annotation_file, read_annotation_file
 from .annotations import AnnotationFilter, Role, lies_in_image, parse_annotations
 from .completion import complete_annotations
 from .evaluation import (
     DEFAULT_SPLITS,
+    check_evaluation_options,
+    check_split,
     evaluate_submission,
     log_values,
     metrics_table,
     ranges_table,
 )
 from .files import write_json
+from .pipelines import LoadImageMono3D
 from .records import PackedRecords
 from .results import detections_by_name
 from .submission import SubmissionOptions, camera_of, check_poses, sample_entries
-from .tables import load_tables, split_name
+from .tables import load_outline, load_tables, split_name
 
 MAX_REDRAWS = 200
+SHOWN_SCORE = 0.3
+NO_PREFIX = (
+    'format_results needs jsonfile_prefix, the folder of the submission file; with test.py: '
+    '--format-only --eval-options jsonfile_prefix=work_dirs/submission'
+)
 # Of an annotation, beside what is in its image and in the categories.
 UNUSED_FIELDS = ('file_name', 'image_id', 'segmentation', 'category_name', 'attribute_name')
 
 
+@MMDET_DATASETS.register_module()  # where mmdet3d looks for the parts of a list of ann_files
 @DATASETS.register_module()
 class NuScenesEProPnPDataset(NuScenesMonoDataset):
     """mmdet3d's mono nuScenes data set, made safe and independent of CUDA.
@@ -105,8 +119,18 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
         images = [
             {'token': str(i['id']), 'filename': i['file_name'], **i} for i in content['images']
         ]
+        for image in images:
+            for suspicion in camera_suspicions(image):
+                notice(
+                    ('camera', ann_file, suspicion.partition('(')[0]),
+                    f'{ann_file}: image {image["id"]}: {suspicion}; tools/validate_dataset.py '
+                    'draws the boxes over the images',
+                )
         self.img_ids = [image['id'] for image in images]
         self.sample_tokens = list(dict.fromkeys(image['token'] for image in images))
+        self.max_attribute = max(
+            (a.get('attribute_id', -1) for a in content['annotations']), default=-1
+        )
         groups: dict[Any, list[dict]] = {image_id: [] for image_id in self.img_ids}
         for annotation in content['annotations']:
             groups[annotation['image_id']].append(annotation)
@@ -119,6 +143,11 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
             for image in images
         )
         return images
+
+    @classmethod
+    def get_classes(cls, classes: str | Sequence[str] | None = None) -> Sequence[str]:
+        """Class names: as given, of a text file with one per line, or those of nuScenes."""
+        return read_lines(classes) if isinstance(classes, str) else super().get_classes(classes)
 
     @property
     def data_infos(self) -> PackedRecords:
@@ -218,10 +247,7 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
             ValueError: If there is no prefix, or the results are not those of this data set.
         """
         if jsonfile_prefix is None:
-            raise ValueError(
-                'format_results needs jsonfile_prefix, the folder of the submission file; with '
-                'test.py: --format-only --eval-options jsonfile_prefix=work_dirs/submission'
-            )
+            raise ValueError(NO_PREFIX)
         return self._format(results, jsonfile_prefix), None
 
     def _format(self, results: Sequence[Mapping], folder: str) -> dict[str, str]:
@@ -254,6 +280,100 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
         path = Path(jsonfile_prefix) / 'results_nusc.json'
         return str(write_json(path, submission, allow_nan=False))
 
+    def check_formatting(self, jsonfile_prefix: str | None = None, **kwargs: Any) -> None:
+        """What of ``format_results`` can fail without any result.
+
+        Raises:
+            ValueError: If there is no prefix, or an image has no pose.
+        """
+        if jsonfile_prefix is None:
+            raise ValueError(NO_PREFIX)
+        for image in self.data_infos:
+            check_poses(image)
+
+    def check_evaluation(
+        self,
+        metric: str | list[str] = 'bbox',
+        jsonfile_prefix: str | None = None,
+        result_names: Sequence[str] = ('img_bbox',),
+        show: bool = False,
+        out_dir: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """What of ``evaluate`` can fail without any result, so that it fails before the work.
+
+        Takes the arguments of ``evaluate``. Of the tables only the small ones are read.
+
+        Raises:
+            ValueError: If the split has no public ground truth or is not that of the annotation
+                file, the classes are not of nuScenes, or an option makes no sense.
+            FileNotFoundError: If the nuScenes tables are not at hand.
+        """
+        foreign = [name for name in self.CLASSES if name not in DETECTION_NAMES]
+        if foreign:
+            raise ValueError(
+                f"nuScenes' evaluator knows no {foreign}; for other classes write the results with "
+                'test.py --out, and see docs/evaluation.md'
+            )
+        if self.render_curves and jsonfile_prefix is None:
+            raise ValueError('render_curves needs jsonfile_prefix, the folder for the plots')
+        if show and out_dir is None:
+            raise ValueError('show=True needs out_dir=FOLDER for the pictures')
+        self._check_split()
+        for image in self.data_infos:
+            check_poses(image)
+        tables = load_outline(self.data_root, self.version)
+        check_evaluation_options(tables, self.eval_ranges, self.eval_cameras)
+        check_split(tables, self.eval_split, self.sample_tokens, self.ann_file)
+
+    def _check_split(self) -> None:
+        if self.eval_split is None or self.eval_split == 'test':
+            raise ValueError(
+                f'{self.version} has no public ground truth: format only '
+                '(test.py --format-only --eval-options jsonfile_prefix=...), or set eval_split'
+            )
+
+    def show(
+        self,
+        results: Sequence[Mapping],
+        out_dir: str,
+        show: bool = False,
+        pipeline: list[dict] | None = None,
+    ) -> None:
+        """Draws results and ground truth as mmdet3d does; tools/test.py --show-dir draws more.
+
+        Args:
+            results: Detections of each image, in the order of the data set.
+            out_dir: Folder for the pictures.
+            show: Whether to open windows, too, where there is a screen.
+            pipeline: Not used: images are loaded as for detection.
+        """
+        if show and sys.platform.startswith('linux') and not os.environ.get('DISPLAY'):
+            notice('screen', 'show=True needs a screen; the pictures are written only')
+            show = False
+        load = LoadImageMono3D(**self.loading)
+        for index, result in enumerate(results):
+            image = self.data_infos[index]
+            loaded = load({'img_info': image, 'img_prefix': self.img_prefix})
+            found = result.get('img_bbox', result)
+            show_multi_modality_result(
+                loaded['img'],
+                self.get_ann_info(index)['gt_bboxes_3d'],
+                found['boxes_3d'][found['scores_3d'] > SHOWN_SCORE],
+                loaded['cam2img'],
+                out_dir,
+                f'{index:06d}_{Path(image["file_name"]).stem}',
+                box_mode='camera',
+                show=show,
+            )
+
+    @property
+    def loading(self) -> dict:
+        """``exif`` and ``value_range`` of the pipeline's ``LoadImageMono3D``."""
+        steps = (s for s in self.pipeline.transforms if isinstance(s, LoadImageMono3D))
+        step = next(steps, LoadImageMono3D())
+        return {'exif': step.exif, 'value_range': step.value_range}
+
     def evaluate(
         self,
         results: Sequence[Mapping],
@@ -273,9 +393,9 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
             logger: Where the table of scores goes.
             jsonfile_prefix: Folder to keep the submission and the devkit's files in.
             result_names: Which 3D results to score.
-            show: As in mmdet3d.
-            out_dir: As in mmdet3d.
-            pipeline: As in mmdet3d.
+            show: Whether to open windows with the results, see ``show``.
+            out_dir: Folder for pictures of them; what fails there is said and costs no score.
+            pipeline: As for ``show``.
 
         Returns:
             ``img_bbox_NuScenes/NDS``, ``.../mAP``, the five mean errors and the numbers per class.
@@ -285,14 +405,7 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
                 classes are not of nuScenes.
             FileNotFoundError: If the nuScenes tables are not at hand.
         """
-        foreign = [name for name in self.CLASSES if name not in DETECTION_NAMES]
-        if foreign:
-            raise ValueError(
-                f"nuScenes' evaluator knows no {foreign}; for other classes write the results with "
-                'test.py --out, and see docs/evaluation.md'
-            )
-        if self.render_curves and jsonfile_prefix is None:
-            raise ValueError('render_curves needs jsonfile_prefix, the folder for the plots')
+        self.check_evaluation(metric, jsonfile_prefix, result_names, show, out_dir)
         values: dict[str, float] = {}
         with tempfile.TemporaryDirectory() as temporary:
             files = self._format(results, jsonfile_prefix or temporary)
@@ -301,7 +414,10 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
                     raise ValueError(f'no result {name!r}; there are {sorted(files)}')
                 values.update(self._evaluate_single(files[name], logger, result_name=name))
         if show or out_dir:
-            self.show(results, out_dir, show=show, pipeline=pipeline)
+            try:
+                self.show(results, out_dir, show=show, pipeline=pipeline)
+            except Exception as error:  # whatever it is: the scores are there, and stay
+                print_log(f'no more pictures: {type(error).__name__}: {error}', logger)
         return values
 
     def _evaluate_single(
@@ -311,11 +427,7 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
         metric: str = 'bbox',
         result_name: str = 'img_bbox',
     ) -> dict[str, float]:
-        if self.eval_split is None or self.eval_split == 'test':
-            raise ValueError(
-                f'{self.version} has no public ground truth: format only '
-                '(test.py --format-only --eval-options jsonfile_prefix=...), or set eval_split'
-            )
+        self._check_split()
         tables = load_tables(self.data_root, self.version)
         evaluation = evaluate_submission(
             result_path,

@@ -9,13 +9,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .annotation_check import check_annotation_file, read_annotation_file
+from .annotation_check import camera_suspicions, check_annotation_file, read_annotation_file
 from .annotations import NO_ATTRIBUTE
 from .completion import OPTIONAL, complete_annotations
 from .pipelines import LoadImageMono3D
-
-MAX_FIELD_OF_VIEW = math.radians(150)  # a pinhole camera sees no more
-MIN_FIELD_OF_VIEW = math.radians(3)
 
 
 class AnnotatedImage(NamedTuple):
@@ -122,16 +119,8 @@ def findings(images: Sequence[AnnotatedImage], img_prefix: str | Path | None) ->
 
 
 def _camera_suspicions(image: Mapping) -> Iterator[tuple[str, str]]:
-    where = f'image {image["id"]}'
-    (fx, _, cx), (_, fy, cy) = (row[:3] for row in image['cam_intrinsic'][:2])
-    width, height = image['width'], image['height']
-    if not (0 < cx < width and 0 < cy < height):
-        yield 'principal point outside the image: intrinsics of another resolution?', where
-    view = 2 * math.atan(width / 2 / fx)
-    if not MIN_FIELD_OF_VIEW < view < MAX_FIELD_OF_VIEW:
-        yield 'field of view below 3 or above 150 degrees: focal length in pixels?', where
-    if not 0.5 < fx / fy < 2:
-        yield 'focal lengths differ by more than a factor of two', where
+    for suspicion in camera_suspicions(image):
+        yield suspicion, f'image {image["id"]}'
 
 
 def _box_suspicions(image: Mapping, given: Mapping, annotation: Mapping) -> Iterator[str]:

@@ -8,11 +8,12 @@ import numpy as np
 
 # In image widths: fields of view of 157 and of 2.3 degrees. A pinhole beyond them is a mistake.
 FOCAL_LIMITS = (0.1, 25.0)
+UNUSUAL_FOCAL = (0.134, 19.1)  # fields of view of 150 and of 3 degrees
 ASPECT_LIMITS = (0.2, 5.0)  # of fx / fy, beyond which it is no camera
 UNUSUAL_ASPECT = (0.5, 2.0)
 FAR_OUTSIDE = 0.5  # image sizes that a principal point may lie beyond the border
 OFF_CENTER = 0.15  # image sizes from the middle: cameras that were not cropped stay well below
-SAME_SCALE = 0.08  # difference between the axes of an image that was only resized
+SAME_SCALE = 0.12  # difference between the axes of an image that was only resized, as a share
 USUAL_FACTORS = (1 / 4, 1 / 3, 2 / 5, 1 / 2, 2 / 3, 3 / 4, 4 / 3, 3 / 2, 2, 5 / 2, 3, 4)
 RESIZE = '--intrinsics-size WIDTH HEIGHT rescales those of another resolution'
 
@@ -50,7 +51,7 @@ def as_matrix(matrix: object) -> np.ndarray:
     rows = one_line(values)
     if not np.isfinite(values).all():
         raise ValueError(f'intrinsics hold numbers that are not finite: {rows}')
-    if not np.allclose(values[2], [0, 0, 1]) or values[1, 0] != 0:
+    if not np.allclose(values[2], [0, 0, 1]) or abs(values[1, 0]) > 1e-6 * abs(values[1, 1]):
         raise ValueError(f'expected rows [fx s cx], [0 fy cy], [0 0 1]; got {rows}')
     if values[0, 0] <= 0 or values[1, 1] <= 0:
         raise ValueError(f'focal lengths must be positive, got {values[0, 0]}, {values[1, 1]}')
@@ -97,6 +98,8 @@ def examine_intrinsics(
     if (share < -FAR_OUTSIDE).any() or (share > 1 + FAR_OUTSIDE).any():
         return Judgement((f'{point} is far outside {where}: {cure}',))
     doubts = []
+    if not UNUSUAL_FOCAL[0] * width <= focal[0] <= UNUSUAL_FOCAL[1] * width:
+        doubts.append('field of view below 3 or above 150 degrees: focal length in pixels?')
     if not UNUSUAL_ASPECT[0] <= aspect <= UNUSUAL_ASPECT[1]:
         doubts.append(f'focal lengths differ by more than a factor of two (fx / fy = {aspect:.3g})')
     doubt = _doubt_of_center(center, image_size)

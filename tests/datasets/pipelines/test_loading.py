@@ -80,9 +80,10 @@ def test_wrong_size_is_named(image_file):
     [
         (None, 'no intrinsics'),
         ([[1.0, 0.0], [0.0, 1.0]], '3 x 3'),
-        (np.zeros((3, 3)), 'positive focal'),
-        ([[np.nan, 0, 1], [0, 1, 1], [0, 0, 1]], 'positive focal'),
-        ([[100, 0, 32], [0, 100, 24], [0, 0.1, 1]], 'last row'),
+        (np.zeros((3, 3)), 'expected rows'),
+        ([[np.nan, 0, 1], [0, 1, 1], [0, 0, 1]], 'not finite'),
+        ([[-100, 0, 32], [0, 100, 24], [0, 0, 1]], 'must be positive'),
+        ([[100, 0, 32], [0, 100, 24], [0, 0.1, 1]], 'expected rows'),
     ],
 )
 def test_absurd_intrinsics_are_named(image_file, intrinsics, message):

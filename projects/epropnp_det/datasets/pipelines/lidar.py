@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import mmcv
 import numpy as np
 import torch
 from mmcv.parallel import DataContainer
 from mmdet3d.datasets.builder import PIPELINES
 
+from ...inputs import join_path, printable
 from .geometry import transform_points
 
 FLOAT_BYTES = 4
@@ -90,7 +89,7 @@ class LoadLidarMono3D:
         matrix = np.array(matrix, dtype=np.float64)
         if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
             raise ValueError(f'lidar2cam of {info.get("filename")} must be a finite 4 x 4 matrix')
-        points = self._read(str(Path(prefix or '') / name))
+        points = self._read(join_path(prefix, name))
         points = points[np.isfinite(points).all(axis=1)].astype(np.float64)
         return points @ matrix[:3, :3].T + matrix[:3, 3]
 
@@ -103,8 +102,8 @@ class LoadLidarMono3D:
             if self.missing_ok:
                 return np.zeros((0, 3), dtype=np.float32)
             raise FileNotFoundError(
-                f'no LiDAR sweep {filename}; unpack the LiDAR keyframes of nuScenes, or set '
-                "missing_ok=True of LoadLidarMono3D to train without the LiDAR's losses"
+                f'no LiDAR sweep {printable(filename)}; unpack the LiDAR keyframes of nuScenes, or '
+                "set missing_ok=True of LoadLidarMono3D to train without the LiDAR's losses"
             ) from error
         if len(content) % (self.num_features * FLOAT_BYTES):
             raise ValueError(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import mmcv
 import numpy as np
 from mmdet3d.datasets.builder import PIPELINES
 
-# What the last bytes of a complete file hold: OpenCV silently fills a file cut short with grey.
-END_MARKERS = {b'\xff\xd8': (b'\xff\xd9', 'JPEG'), b'\x89P': (b'IEND', 'PNG')}
+from ...inputs.images import StoredImage, decode_image, with_intrinsics
+from ...inputs.intrinsics import as_matrix
+from ...inputs.orientation import EXIF_MODES
+from ...inputs.paths import drive_hint, join_path, printable
 
 
 @PIPELINES.register_module()
@@ -20,14 +21,26 @@ class LoadImageMono3D:
     Unlike the stock ``LoadImageFromFileMono3D`` the intrinsics are copied, so that no later step
     can write into the data set's records (docs/install.md, trap 3), and an image that is already in
     memory is accepted: put a BGR array (H, W, 3) under ``img`` of the results or of ``img_info``.
+    Files are read by ``epropnp_det.inputs``: bytes after their end do not matter, EXIF never turns
+    pixels away from their intrinsics, and more than eight bits are scaled.
 
     Adds ``img, cam2img`` (original K, float64 (3, 3)), ``img2net`` (float32 (3, 3)), ``img_shape,
     ori_shape, pad_shape, filename``.
 
     Args:
         to_float32: Whether to convert to float32 (mmdet's photometric distortion needs it).
-        color_type: Flag of ``mmcv.imfrombytes``.
+        color_type: ``color`` or ``grayscale``, as for ``mmcv.imfrombytes``.
         file_client_args: Storage backend, as for all mmcv loaders.
+        exif: What becomes of an EXIF orientation. ``auto``: the size that the annotation file
+            states says whether it means the stored pixels or the picture as it is shown, and where
+            it does not tell that is an error; ``ignore``: the stored pixels; ``apply``: pixels and
+            intrinsics are turned (boxes are not: for images without annotations); ``upright``: the
+            pixels are turned, intrinsics and boxes are of the picture as it is shown.
+        value_range: Value that becomes 255 in images of more than eight bits, such as 4095; None
+            takes the least usual number of bits that holds the image.
+
+    Raises:
+        ValueError: If ``exif`` is none of these.
     """
 
     def __init__(
@@ -35,11 +48,17 @@ class LoadImageMono3D:
         to_float32: bool = False,
         color_type: str = 'color',
         file_client_args: dict | None = None,
+        exif: str = 'auto',
+        value_range: float | None = None,
     ) -> None:
+        if exif not in EXIF_MODES:
+            raise ValueError(f'exif must be one of {EXIF_MODES}, got {exif!r}')
         self.to_float32 = to_float32
         self.color_type = color_type
         self.file_client_args = dict(file_client_args or {'backend': 'disk'})
         self.file_client: mmcv.FileClient | None = None
+        self.exif = exif
+        self.value_range = value_range
 
     def __call__(self, results: dict) -> dict:
         """Loads the image that ``img_info`` names.
@@ -47,19 +66,23 @@ class LoadImageMono3D:
         Raises:
             FileNotFoundError: If there is no such file.
             ValueError: If the file is not a complete image, its size is not what the annotation
-                file says, or the intrinsics are missing or absurd.
+                file says, its EXIF orientation leaves that open, or the intrinsics are missing or
+                absurd.
         """
         info = results.get('img_info', {})
         memory = results.get('img', info.get('img'))
+        filename = info.get('filename')
         if memory is None:
-            filename = _join(results.get('img_prefix'), info['filename'])
-            image = self._read(filename)
+            filename = join_path(results.get('img_prefix'), filename)
+            stored = self._read(filename)
         else:
-            filename = info.get('filename')
-            image = _check_array(memory)
-        name = filename or 'the image in memory'
-        _check_size(image, info, name)
-        intrinsics = info.get('cam_intrinsic', results.get('cam2img'))
+            stored = StoredImage(_check_array(memory), orientation=1)
+        name = printable(filename or 'the image in memory')
+        intrinsics = _check_intrinsics(info.get('cam_intrinsic', results.get('cam2img')), name)
+        stated = (info['width'], info['height']) if 'width' in info and 'height' in info else None
+        image, cam2img = with_intrinsics(stored, intrinsics, self.exif, stated, name)
+        if self.exif != 'apply' or stored.orientation == 1:
+            _check_size(image, info, name)
         return {
             **results,
             'filename': filename,
@@ -69,35 +92,28 @@ class LoadImageMono3D:
             'ori_shape': image.shape,
             'pad_shape': image.shape,
             'img_fields': ['img'],
-            'cam2img': _check_intrinsics(intrinsics, name),
+            'cam2img': cam2img,
             'img2net': np.eye(3, dtype=np.float32),
         }
 
-    def _read(self, filename: str) -> np.ndarray:
+    def _read(self, filename: str) -> StoredImage:
         if self.file_client is None:
             self.file_client = mmcv.FileClient(**self.file_client_args)
         try:
             content = self.file_client.get(filename)
         except FileNotFoundError as error:
             raise FileNotFoundError(
-                f'no image {filename}; check data_root and img_prefix of the data config'
+                f'no image {printable(filename)}; check data_root and img_prefix of the data config'
+                f'{drive_hint(filename)}'
             ) from error
-        end, kind = END_MARKERS.get(content[:2], (b'', ''))
-        if end not in content[-1024:]:
-            raise ValueError(f'{filename} is a truncated {kind} file; copy or download it again')
-        image = mmcv.imfrombytes(content, flag=self.color_type) if content else None
-        if image is None:
-            raise ValueError(f'{filename} is not an image that OpenCV can read')
-        return image
+        gray = self.color_type.startswith('gray')
+        return decode_image(content, filename, self.value_range, gray)
 
     def __repr__(self) -> str:
         return (
-            f'{type(self).__name__}(to_float32={self.to_float32}, color_type={self.color_type!r})'
+            f'{type(self).__name__}(to_float32={self.to_float32}, color_type={self.color_type!r}, '
+            f'exif={self.exif!r})'
         )
-
-
-def _join(prefix: str | None, filename: str) -> str:
-    return str(Path(prefix) / filename) if prefix else filename
 
 
 def _check_array(image: Any) -> np.ndarray:
@@ -118,15 +134,11 @@ def _check_size(image: np.ndarray, info: dict, name: str) -> None:
 
 
 def _check_intrinsics(intrinsics: Any, name: str) -> np.ndarray:
+    """(3, 3) of what a record has; of the projections of other tools the first three columns."""
     if intrinsics is None:
         raise ValueError(f"no intrinsics for {name}; give img_info['cam_intrinsic'], 3 x 3")
-    matrix = np.array(intrinsics, dtype=np.float64)
-    if matrix.ndim != 2 or min(matrix.shape) < 3:
-        raise ValueError(f'intrinsics of {name} must be 3 x 3, got shape {matrix.shape}')
-    matrix = matrix[:3, :3].copy()
-    sound = np.isfinite(matrix).all() and (np.diag(matrix) > 0).all()
-    if not sound or not np.array_equal(matrix[2], [0, 0, 1]):
-        raise ValueError(
-            f'intrinsics of {name} need positive focal lengths and last row 0 0 1:\n{matrix}'
-        )
-    return matrix
+    try:
+        matrix = np.array(intrinsics, dtype=np.float64)
+        return as_matrix(matrix[:3, :3] if matrix.ndim == 2 else matrix)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'{name}: {error}') from error

@@ -19,6 +19,7 @@ from nuscenes.utils.geometry_utils import BoxVisibility
 from pyquaternion import Quaternion
 
 from ...datasets.box_projection import truncations
+from ...inputs import read_image
 from ...visualization import class_color
 
 _MOST_SAMPLES = 400  # looked at; more would only cost time
@@ -145,7 +146,7 @@ def draw_sample(nusc: NuScenes, data: str) -> np.ndarray:
         `(H, W, 3)` uint8 RGB.
     """
     path, boxes, cam2img = nusc.get_sample_data(data, box_vis_level=BoxVisibility.ANY)
-    image = cv2.imread(str(path))
+    image = read_image(path)
     width = max(image.shape[1], 800)
     factor = width / image.shape[1]
     image = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)

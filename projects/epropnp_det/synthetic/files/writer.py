@@ -17,6 +17,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ...atomic import replacing
+from ...inputs import write_image
 from ..content.cameras import CAMERA_NAMES, LIDAR_NAME
 from ..content.scene import make_world
 from ..content.world import World, box_corners
@@ -44,9 +45,7 @@ def _write_frame(job: Job) -> None:
     renderings, points, observation = observe_frame(world, frame, seed)
     for camera, rendering in zip(world.rig, renderings):
         path = os.path.join(root, data_path(world, index, frame, camera.name))
-        options = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
-        if not cv2.imwrite(path, rendering.image[..., ::-1], options):
-            raise OSError(f'could not write {path}; is the disk full?')
+        write_image(path, rendering.image[..., ::-1], _JPEG_QUALITY)
     points.tofile(os.path.join(root, data_path(world, index, frame, LIDAR_NAME)))
     with replacing(_part(root, index, frame), 'wb') as file:
         np.savez(file, **observation._asdict())
@@ -86,7 +85,7 @@ def _write_map(world: World, path: Path) -> None:
     pixels = np.stack([corners[..., 0], world.map_size - corners[..., 1]], -1) / _MAP_RESOLUTION
     for polygon in pixels:
         cv2.fillConvexPoly(mask, np.round(polygon).astype(np.int32), 255)
-    cv2.imwrite(str(path), mask)
+    write_image(path, mask)
 
 
 def _compile() -> None:

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from ..engine.class_names import check_classes, listed
 from ..models.class_agreement import class_counts, num_attributes
 
-__all__ = ['check_agreement', 'check_config_classes', 'data_parts']
+__all__ = ['check_agreement', 'checkconfig_classes', 'data_parts']
 
 
 def check_agreement(
@@ -59,7 +59,7 @@ def check_agreement(
         )
 
 
-def check_config_classes(data: Mapping[str, Any], parts: Sequence[str]) -> None:
+def checkconfig_classes(data: Mapping[str, Any], parts: Sequence[str]) -> None:
     """Checks that the parts of a data config name the same classes, without building them.
 
     Args:
@@ -69,7 +69,7 @@ def check_config_classes(data: Mapping[str, Any], parts: Sequence[str]) -> None:
     Raises:
         ValueError: If two of them differ.
     """
-    named = {part: _config_classes(data.get(part)) for part in parts}
+    named = {part: config_classes(data.get(part)) for part in parts}
     known = [(part, names) for part, names in named.items() if names]
     for part, names in known[1:]:
         check_classes(
@@ -88,8 +88,8 @@ def data_parts(dataset: Any) -> Iterator[Any]:
         yield from data_parts(part)
 
 
-def _config_classes(config: Any) -> Sequence[str] | None:
-    """Class names of a data set's config, of its first part where it is a wrapper's."""
+def config_classes(config: Any) -> Sequence[str] | None:
+    """Class names in a data set's config, of its first part where it is a wrapper's."""
     while isinstance(config, (list, tuple)) and config:
         config = config[0]
     if not isinstance(config, Mapping):
@@ -97,4 +97,4 @@ def _config_classes(config: Any) -> Sequence[str] | None:
     names = config.get('classes')
     if isinstance(names, (list, tuple)):
         return names
-    return _config_classes(config.get('dataset') or config.get('datasets'))
+    return config_classes(config.get('dataset') or config.get('datasets'))

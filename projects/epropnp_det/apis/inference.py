@@ -18,7 +18,10 @@ from mmdet3d.models import build_model
 from torch import nn
 
 from ..engine import config_of, forward, load_config, load_weights, read_checkpoint, select_device
+from ..engine.class_names import check_classes
+from ..inputs import ImageCamera, camera_of_image, fitting_intrinsics, notice
 from ..weights import default_weights
+from .agreement import config_classes
 from .detections import ImageDetections
 
 Image = Union[str, Path, np.ndarray]
@@ -64,8 +67,19 @@ def init_detector(
     model = build_model(cfg.model, test_cfg=cfg.get('test_cfg'))
     meta = {} if checkpoint is None else load_weights(model, checkpoint, trust)
     model.CLASSES = tuple(meta.get('CLASSES') or cfg.get('class_names') or ())
+    _mention_classes(meta.get('CLASSES'), cfg, checkpoint)
     model.cfg = cfg
     return model.to(device).eval()
+
+
+def _mention_classes(names: Sequence[str] | None, cfg: Config, checkpoint: object) -> None:
+    """Says where a checkpoint and its config name other classes; those of the checkpoint hold."""
+    test = cfg.get('data', {}).get('test')
+    try:
+        whose = (str(checkpoint), 'data.test of the config')
+        check_classes(names, config_classes(test), whose, 'those of the checkpoint are taken')
+    except ValueError as error:
+        notice(('classes', str(checkpoint)), str(error))
 
 
 def detect(
@@ -92,7 +106,9 @@ def detect(
         Detections of the image, or of each image of a sequence.
 
     Raises:
-        ValueError: If the number of intrinsics is not that of the images, or an image is no image.
+        ValueError: If the number of intrinsics is not that of the images, an image is no image, or
+            has an EXIF orientation that leaves open what its intrinsics are of
+            (``inputs.camera_of_image`` loads it as you say), or intrinsics cannot be of its size.
         FileNotFoundError: If an image is missing.
     """
     single = isinstance(images, (str, Path)) or (
@@ -100,9 +116,8 @@ def detect(
     )
     listed = [images] if single else list(images)
     matrices = _matrices(listed, cam2img)
-    for image in listed:
-        if not isinstance(image, np.ndarray) and not Path(image).is_file():
-            raise FileNotFoundError(f'no image {image}')
+    for image, matrix in zip(listed, matrices):
+        _check_camera(image, matrix)  # of all of them, before the work begins
     stream = detect_stream(model, listed, iter(matrices), batch_size, score_thr, **wanted)
     found = []
     for detections in stream:
@@ -199,22 +214,28 @@ def _shape(sample: dict) -> tuple[int, ...]:
     return tuple(getattr(image, 'data', image).shape)
 
 
+def _check_camera(image: Image, cam2img: np.ndarray) -> ImageCamera | None:
+    """Compares the intrinsics of an image with its size and orientation."""
+    if not isinstance(image, np.ndarray):
+        return camera_of_image(image, cam2img)
+    if image.ndim == 3:  # else the pipeline says what is wrong with it
+        fitting_intrinsics(cam2img, image.shape[1::-1])
+    return None
+
+
 def _request(image: Image, cam2img: np.ndarray, box_type: tuple) -> dict:
     """The dict that a dataset would hand to the first step of its pipeline."""
-    info: dict = {'cam_intrinsic': cam2img.tolist()}
-    prefix = ''
-    if isinstance(image, np.ndarray):
-        info['img'] = image
+    camera = _check_camera(image, cam2img)
+    if camera is None:
+        info = {'img': image, 'cam_intrinsic': cam2img.tolist()}
     else:
-        path = Path(image)
-        if not path.is_file():
-            raise FileNotFoundError(f'no image {path}')
-        prefix, info['filename'] = str(path.parent), path.name
-        info['file_name'] = path.name
+        name = str(camera.path)
+        info = {'filename': name, 'file_name': name, 'cam_intrinsic': camera.cam2img.tolist()}
+        info['img'] = camera.load()
     names = ('img', 'bbox3d', 'pts_mask', 'pts_seg', 'bbox', 'mask', 'seg')
     return {
         'img_info': info,
-        'img_prefix': prefix,
+        'img_prefix': '',
         'box_type_3d': box_type[0],
         'box_mode_3d': box_type[1],
         **{f'{name}_fields': [] for name in names},

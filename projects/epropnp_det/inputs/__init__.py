@@ -7,7 +7,7 @@ Needs NumPy and OpenCV, knows nothing of networks, data sets or mm*.
 
 from .calibrations import Calibration, calibration_of, read_calibrations
 from .distortion import Distortion, undistort
-from .image_cameras import ImageCamera, camera_from_focal, camera_of_image
+from .image_cameras import ImageCamera, camera_from_focal, camera_of_image, fitting_intrinsics
 from .image_folders import find_images
 from .images import (
     CameraImage,
@@ -40,6 +40,7 @@ __all__ = [
     'decode_image',
     'examine_intrinsics',
     'find_images',
+    'fitting_intrinsics',
     'join_path',
     'notice',
     'printable',

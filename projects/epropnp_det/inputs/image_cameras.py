@@ -75,7 +75,7 @@ def camera_from_focal(
     """
     size = read_image_info(path).upright_size
     x, y = (size[0] / 2, size[1] / 2) if center is None else center
-    matrix = _checked([[focal, 0, x], [0, focal, y], [0, 0, 1.0]], size, None, path)
+    matrix = fitting_intrinsics([[focal, 0, x], [0, focal, y], [0, 0, 1.0]], size, None, path)
     return ImageCamera(Path(path), matrix, size, 'upright', Calibration(matrix, size))
 
 
@@ -119,7 +119,7 @@ def camera_of_image(
             calibration = calibration.of_size(size)
         except ValueError as error:
             raise ValueError(f'{printable(path)}: {error}') from error
-    matrix = _checked(calibration.cam2img, size, calibration.size, path)
+    matrix = fitting_intrinsics(calibration.cam2img, size, calibration.size, path)
     calibration = calibration._replace(cam2img=matrix, size=size)
     _mention_distortion(calibration, undistorted, path)
     if mode == 'apply':
@@ -160,9 +160,23 @@ def _may_be_of(calibration: Calibration, size: tuple[int, int]) -> bool:
     return bool(np.abs(center - 0.5).max() <= OFF_CENTER / 2)
 
 
-def _checked(
-    matrix: object, size: tuple[int, int], stated: tuple[int, int] | None, path: str | Path
+def fitting_intrinsics(
+    matrix: object,
+    size: tuple[int, int],
+    stated: tuple[int, int] | None = None,
+    path: str | Path = 'the image',
 ) -> np.ndarray:
+    """Intrinsics as float64 (3, 3), checked against the size of their image; doubts are warned of.
+
+    Args:
+        matrix: Intrinsics, see ``check_intrinsics``.
+        size: Width and height of the image.
+        stated: Width and height that the intrinsics come with, where they are known.
+        path: Of the image, for messages.
+
+    Raises:
+        ValueError: If they cannot be of the image; the message names it.
+    """
     name = printable(path)
     try:
         checked = check_intrinsics(matrix, size, stated)

@@ -31,6 +31,7 @@ from .compatibility import (
     is_mmcv_running,
     require_detector_stack,
 )
+from .quiet import quiet_start
 from .version import __version__
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ def _register() -> None:
     """Import the sub-packages that register their classes, or say why they cannot be."""
     if not has_detector_stack():
         return
+    quiet_start()
     try:
         for name in ('models', 'datasets', 'apis'):
             importlib.import_module(f'{__name__}.{name}')

@@ -78,6 +78,13 @@ test_pipeline = [
         ],
     ),
 ]
+# What mmdet3d's browse_dataset.py shows: it adds the annotations and what training collects.
+eval_pipeline = [
+    dict(type='LoadImageMono3D'),
+    dict(type='LoadLidarMono3D', missing_ok=True),
+    dict(type='DefaultFormatBundle3D', class_names=class_names),
+    dict(type='Collect3D', keys=['img'], meta_keys=meta_keys),
+]
 data = dict(
     samples_per_gpu=6,
     workers_per_gpu=4,

@@ -11,7 +11,7 @@ from torch.utils.data import Dataset
 from ..engine.class_names import check_classes, listed
 from ..models.class_agreement import class_counts, num_attributes
 
-__all__ = ['check_agreement', 'checkconfig_classes', 'data_parts']
+__all__ = ['check_agreement', 'check_config_classes', 'data_parts']
 
 
 def check_agreement(
@@ -59,7 +59,7 @@ def check_agreement(
         )
 
 
-def checkconfig_classes(data: Mapping[str, Any], parts: Sequence[str]) -> None:
+def check_config_classes(data: Mapping[str, Any], parts: Sequence[str]) -> None:
     """Checks that the parts of a data config name the same classes, without building them.
 
     Args:

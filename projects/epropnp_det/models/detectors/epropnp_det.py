@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from mmdet.core import bbox2result
 from mmdet3d.core import CameraInstance3DBoxes, bbox3d2result
@@ -59,6 +60,25 @@ class EProPnPDet(SingleStageMono3DDetector):
     def _parse_losses(self, losses: dict) -> tuple[Tensor, LossLog]:
         """Sum and log of the losses; mmdet's waits for the device once per loss."""
         return parse_losses(losses)
+
+    def forward_dummy(self, img: Tensor) -> tuple:
+        """All layers on an empty image of this size, for mmdet3d's ``get_flops.py``.
+
+        What solves for the poses is no layer and not counted; ``benchmarks/benchmark_pnp.py``
+        measures it.
+
+        Args:
+            img: Network input, (B, 3, H, W).
+        """
+        height, width = img.shape[-2:]
+        meta = dict(
+            cam2img=[[width, 0, width / 2], [0, width, height / 2], [0, 0, 1]],
+            img2net=np.eye(3),
+            ori_shape=(height, width, 3),
+            img_shape=(height, width, 3),
+        )
+        feats = self.extract_feat(torch.zeros_like(img))
+        return self.bbox_head.forward_dummy(feats, [meta] * len(img))
 
     def forward_test(
         self, imgs: list[Tensor], img_metas: list[list[dict]], **kwargs

@@ -15,7 +15,7 @@ from ..builder import build_pnp, merged
 from ..class_agreement import check_class_counts, head_class_counts
 from ..correspondence.image_transform import shift_pixel_center
 from ..decoding import DenseMaps, Detections, cell_to_image, decode_detections, score_map
-from ..structures import Correspondences, GroundTruth, ImageGeometry
+from ..structures import Correspondences, DenseOutput, GroundTruth, ImageGeometry
 from ..targets import Candidates, find_candidates, sample_objects, volume_centers
 from ..views import align_views, average_logits, merge_views
 
@@ -281,6 +281,24 @@ class EProPnPHead(BaseMono3DDenseHead):
             pixel_center=self.pixel_center,
             with_points=with_points,
         )
+
+    def forward_dummy(
+        self, x: Sequence[Tensor], img_metas: list[dict]
+    ) -> tuple[DenseOutput, Correspondences]:
+        """All layers, for as many candidates as there may be; for counting operations.
+
+        Args:
+            x: Pyramid levels, (B, C, h, w) each.
+            img_metas: As for :meth:`forward_train`.
+
+        Returns:
+            Dense output, and correspondences of the candidates.
+        """
+        geometry = ImageGeometry.from_metas(img_metas, x[0].device)
+        output = self.detector(x[self.first_level :])
+        candidates = find_candidates(output, 0.0, self.test_cfg.get('max_per_img', 256))
+        features = self.correspondence.encode(x, geometry)
+        return output, self.correspondence(features, candidates.queries(output), geometry)
 
     def loss(self, **kwargs) -> dict[str, Tensor]:
         """Alias that mmdet3d's base class asks for; see :meth:`forward_train`."""

@@ -14,7 +14,6 @@ import argparse
 import copy
 import sys
 
-import mmcv
 import numpy as np
 from mmcv.parallel import collate
 from mmdet3d.datasets import build_dataset
@@ -24,6 +23,7 @@ from torch import nn
 from epropnp_det.apis import init_detector, report, to_objects
 from epropnp_det.apis.inference import forward
 from epropnp_det.models.views import mirrored_head
+from epropnp_det.progress import progress
 from epropnp_det.visualization import Objects
 
 COMPARISONS = (
@@ -72,7 +72,7 @@ def compare(args: argparse.Namespace) -> list[list]:
     chosen = np.linspace(0, len(dataset) - 1, min(args.limit, len(dataset))).astype(int)
     pairs: dict[str, list] = {name: [] for name in COMPARISONS}
     twin = mirrored_network(model)
-    for index in mmcv.track_iter_progress(chosen.tolist()):
+    for index in progress(chosen.tolist()):
         batch = collate([dataset[index]], samples_per_gpu=1)
 
         def detect(network: nn.Module, *views: int, batch: dict = batch) -> Objects:

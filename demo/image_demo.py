@@ -12,8 +12,6 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import mmcv
-
 from epropnp_det.apis import (
     detect,
     init_detector,
@@ -29,6 +27,8 @@ from epropnp_det.inputs import (
     write_image,
 )
 from epropnp_det.inputs.image_folders import describe
+from epropnp_det.progress import progress
+from epropnp_det.quiet import plain_warnings
 from epropnp_det.visualization import draw_side_by_side, enlarged
 
 
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
     cameras = cameras_of(args, images)
     model = init_detector(args.config, args.checkpoint, args.device)
     out.mkdir(parents=True, exist_ok=True)
-    bar = mmcv.ProgressBar(len(images), file=sys.stdout)
+    bar = progress(total=len(images), title='detecting')
     records = []
     for start in range(0, len(images), args.batch_size):
         batch = slice(start, start + args.batch_size)
@@ -148,7 +148,7 @@ def run(args: argparse.Namespace) -> int:
                 }
             )
             bar.update()
-    print()
+    bar.close()
     content = {'conventions': CONVENTIONS, 'score_thr': args.score_thr, 'images': records}
     (out / 'detections.json').write_text(json.dumps(content, indent=1) + '\n')
     return sum(len(record['detections']) for record in records)
@@ -157,6 +157,7 @@ def run(args: argparse.Namespace) -> int:
 def main() -> None:
     """Run, and turn bad input into one line instead of a traceback."""
     args = parse_args()
+    plain_warnings()
     try:
         count = run(args)
     except (FileNotFoundError, ValueError, KeyError) as error:

@@ -14,6 +14,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import epropnp_det  # noqa: F401  first, since it keeps mmcv quiet
+
+# isort: split
 from mmcv import Config, DictAction
 
 from epropnp_det.engine import (

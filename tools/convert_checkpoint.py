@@ -10,6 +10,9 @@ import argparse
 import sys
 from pathlib import Path
 
+import epropnp_det  # noqa: F401  first, since it keeps mmcv quiet
+
+# isort: split
 from mmdet3d.models import build_model
 
 from epropnp_det.checkpoints import (

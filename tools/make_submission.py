@@ -12,6 +12,9 @@ import argparse
 import sys
 from pathlib import Path
 
+import epropnp_det  # noqa: F401  first, since it keeps mmcv quiet
+
+# isort: split
 import mmcv
 from mmcv import Config, DictAction
 from mmdet.apis import set_random_seed
@@ -20,7 +23,10 @@ from mmdet3d.datasets import build_dataset
 from torch.utils.data import Dataset
 
 from epropnp_det.apis import init_detector, load_config, predict_dataset
+from epropnp_det.apis.agreement import check_agreement
 from epropnp_det.datasets.submission_check import check_submission, zip_submission
+from epropnp_det.engine import check_formatting, check_target, kept_results
+from epropnp_det.quiet import plain_warnings
 
 
 def parse_args() -> argparse.Namespace:
@@ -47,7 +53,9 @@ def detect(args: argparse.Namespace, cfg: Config, dataset: Dataset) -> list[dict
     options = {'samples_per_gpu': 1, 'workers_per_gpu': 2, **cfg.data.get('test_dataloader', {})}
     set_random_seed(args.seed)
     loader = build_dataloader(dataset, **{**options, 'dist': False, 'shuffle': False})
-    return predict_dataset(init_detector(cfg, args.checkpoint, args.device), loader)
+    model = init_detector(cfg, args.checkpoint, args.device)
+    check_agreement(model, dataset, model.CLASSES, args.checkpoint)
+    return predict_dataset(model, loader)
 
 
 def read_results(path: str) -> list[dict]:
@@ -71,19 +79,23 @@ def read_results(path: str) -> list[dict]:
 def main() -> None:
     """Detect, format, check, pack."""
     args = parse_args()
+    plain_warnings()
     try:
         cfg = load_config(args.config, args.cfg_options)
         if args.ann_file:
             cfg.data.test.ann_file = args.ann_file
         dataset = build_dataset(cfg.data.test, {'test_mode': True})
+        check_formatting(dataset, {'jsonfile_prefix': args.out_dir})
+        check_target(Path(args.out_dir) / 'new')
         results = read_results(args.results) if args.results else detect(args, cfg, dataset)
-        files, _ = dataset.format_results(results, args.out_dir)
+        with kept_results(results, args.results, args.out_dir):
+            files, _ = dataset.format_results(results, args.out_dir)
         for path in files.values():
             content = check_submission(path, dataset.sample_tokens)
             boxes = sum(map(len, content['results'].values()))
             print(f'{path}: {len(content["results"])} samples, {boxes} boxes, sound')
             print(f'{zip_submission(path)}: for the server')
-    except (FileNotFoundError, ValueError) as error:
+    except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from epropnp_det.datasets.prepare import SPLITS, default_workers, prepare_nuscenes
 from epropnp_det.datasets.tables import read_split_file
+from epropnp_det.quiet import plain_warnings
 
 
 def parse_args() -> argparse.Namespace:
@@ -42,6 +43,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Write the files and say where they lie, and what it took."""
     args = parse_args()
+    plain_warnings()
     start = time.time()
     try:
         splits = {Path(args.split).stem: read_split_file(args.split)} if args.split else None

@@ -6,17 +6,21 @@ import argparse
 import json
 import math
 import os
+import sys
 import time
 from pathlib import Path
 
+import epropnp_det  # noqa: F401  first, since it keeps mmcv quiet
+
+# isort: split
 import mmcv
 import torch
 from mmcv import Config, DictAction
-from mmcv.runner import get_dist_info
 from mmdet.apis import set_random_seed
 from mmdet.datasets import build_dataloader
 from mmdet.utils import compat_cfg, setup_multi_processes
 from mmdet3d.datasets import build_dataset
+from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from epropnp_det.apis import (
@@ -25,7 +29,18 @@ from epropnp_det.apis import (
     read_frames,
     save_pictures,
 )
-from epropnp_det.engine import predict_dataset, select_device, start_processes
+from epropnp_det.apis.agreement import check_agreement
+from epropnp_det.engine import (
+    check_formatting,
+    check_scoring,
+    check_target,
+    data_parts,
+    kept_results,
+    predict_dataset,
+    select_device,
+    start_processes,
+)
+from epropnp_det.quiet import plain_warnings
 
 # What ``cfg.evaluation`` says to the hook and not to ``dataset.evaluate``.
 HOOK_OPTIONS = ('interval', 'tmpdir', 'start', 'gpu_collect', 'save_best', 'rule', 'by_epoch')
@@ -73,22 +88,57 @@ def build_loader(cfg: Config, distributed: bool) -> DataLoader:
     return build_dataloader(dataset, **{**options, 'dist': distributed, 'shuffle': False})
 
 
-def run(args: argparse.Namespace, cfg: Config, loader: DataLoader) -> list | None:
-    """Results of all images; of several processes only the first one has them."""
+def work_dir(args: argparse.Namespace) -> Path:
+    """Where what was not given a place goes."""
+    return Path(args.work_dir or Path('work_dirs') / Path(args.config).stem)
+
+
+def evaluation_options(args: argparse.Namespace, cfg: Config) -> dict:
+    """Arguments of ``dataset.evaluate`` beside the results."""
+    options = {k: v for k, v in cfg.get('evaluation', {}).items() if k not in HOOK_OPTIONS}
+    options.pop('pipeline', None)
+    return {**options, 'metric': args.eval, **(args.eval_options or {})}
+
+
+def format_options(args: argparse.Namespace) -> dict:
+    """Arguments of ``dataset.format_results`` beside the results."""
+    return {'jsonfile_prefix': str(work_dir(args) / 'results'), **(args.eval_options or {})}
+
+
+def check(args: argparse.Namespace, cfg: Config, dataset: Dataset) -> None:
+    """Makes sure that whatever comes after the detection has what it needs.
+
+    Raises:
+        ValueError: If something makes no sense.
+        FileNotFoundError: If something is missing.
+    """
+    folders = [args.show_dir, args.work_dir or (args.format_only and work_dir(args))]
+    for path in (args.out, *(Path(folder) / 'new' for folder in folders if folder)):
+        check_target(path)
+    if args.eval:
+        check_scoring(dataset, evaluation_options(args, cfg))
+    if args.format_only:
+        check_formatting(dataset, format_options(args))
+
+
+def load(args: argparse.Namespace, cfg: Config, dataset: Dataset) -> nn.Module:
+    """The detector, which means the same classes as the data.
+
+    Raises:
+        ValueError: If it is not the detector of the config, or of other classes.
+        FileNotFoundError: If there is no such checkpoint.
+    """
     device = args.device
     if args.launcher != 'none' and device == 'cuda':
         device = f'cuda:{torch.cuda.current_device()}'
     model = init_detector(cfg, args.checkpoint, device)
-    return predict_dataset(model, loader, tmpdir=args.tmpdir)
+    check_agreement(model, dataset, model.CLASSES, args.checkpoint)
+    return model
 
 
 def evaluate(args: argparse.Namespace, cfg: Config, dataset: Dataset, results: list[dict]) -> None:
     """Prints the metrics, and writes them where ``--work-dir`` says."""
-    options = {k: v for k, v in cfg.get('evaluation', {}).items() if k not in HOOK_OPTIONS}
-    options.pop('pipeline', None)
-    metrics = dataset.evaluate(
-        results, **{**options, 'metric': args.eval, **(args.eval_options or {})}
-    )
+    metrics = dataset.evaluate(results, **evaluation_options(args, cfg))
     for name, value in metrics.items():
         if '_' not in name.rpartition('/')[2]:  # the rest, by class, goes into metrics.json
             print(f'{name}: {value:.4f}')
@@ -100,44 +150,63 @@ def evaluate(args: argparse.Namespace, cfg: Config, dataset: Dataset, results: l
         print(f'metrics written to {path}')
 
 
-def show(args: argparse.Namespace, cfg: Config, dataset: Dataset, results: list[dict]) -> None:
+def show(args: argparse.Namespace, dataset: Dataset, results: list[dict]) -> None:
     """Writes pictures with the ground truth of the annotation file."""
-    test = cfg.data.test
-    frames = read_frames(test.ann_file, test.get('img_prefix', ''), dataset.CLASSES)
-    start = time.time()
-    written = save_pictures(
-        frames, results, args.show_dir, dataset.CLASSES, args.show_score_thr, args.show_samples
-    )
-    print(f'{len(written)} pictures in {args.show_dir} ({time.time() - start:.0f} s)')
+    start, first, count = time.time(), 0, 0
+    parts = list(data_parts(dataset))
+    for number, part in enumerate(parts):
+        frames = read_frames(part.ann_file, part.img_prefix or '', part.CLASSES)
+        folder = Path(args.show_dir) / (str(number) if len(parts) > 1 else '')
+        found = results[first : first + len(part)]
+        count += len(
+            save_pictures(
+                frames, found, folder, part.CLASSES, args.show_score_thr, args.show_samples,
+                loading=getattr(part, 'loading', None),
+            )
+        )  # fmt: skip
+        first += len(part)
+    print(f'{count} pictures in {args.show_dir} ({time.time() - start:.0f} s)')
 
 
-def main() -> None:
-    """Predict, then write, evaluate and draw what was asked for."""
-    args = parse_args()
-    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    cfg = compat_cfg(load_config(args.config, args.cfg_options))
-    setup_multi_processes(cfg)
-    args.device = select_device(args.device)
-    if args.launcher != 'none':
-        start_processes(args.launcher, args.device.partition(':')[0], **cfg.dist_params)
-    set_random_seed(args.seed, deterministic=args.deterministic)
-    loader = build_loader(cfg, args.launcher != 'none')
-    results = run(args, cfg, loader)
-    if get_dist_info()[0] != 0:
-        return
-    dataset = loader.dataset
+def finish(args: argparse.Namespace, cfg: Config, dataset: Dataset, results: list[dict]) -> None:
+    """Writes, evaluates and draws what was asked for; the results outlive whatever fails."""
     if args.out:
         mmcv.dump(results, args.out)
         print(f'results written to {args.out}')
-    if args.format_only:
-        prefix = str(Path(args.work_dir or Path('work_dirs') / Path(args.config).stem) / 'results')
-        options = {'jsonfile_prefix': prefix, **(args.eval_options or {})}
-        files, _ = dataset.format_results(results, **options)
-        print(f'submission written: {files}')
-    if args.eval:
-        evaluate(args, cfg, dataset, results)
-    if args.show_dir:
-        show(args, cfg, dataset, results)
+    with kept_results(results, args.out, work_dir(args)):
+        if args.format_only:
+            files, _ = dataset.format_results(results, **format_options(args))
+            print(f'submission written: {files}')
+        if args.eval:
+            evaluate(args, cfg, dataset, results)
+        if args.show_dir:
+            show(args, dataset, results)
+
+
+def main() -> None:
+    """Check, predict, then do what was asked for."""
+    args = parse_args()
+    plain_warnings()
+    os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    try:
+        cfg = compat_cfg(load_config(args.config, args.cfg_options))
+        setup_multi_processes(cfg)
+        args.device = select_device(args.device)
+        if args.launcher != 'none':
+            start_processes(args.launcher, args.device.partition(':')[0], **cfg.dist_params)
+        set_random_seed(args.seed, deterministic=args.deterministic)
+        loader = build_loader(cfg, args.launcher != 'none')
+        check(args, cfg, loader.dataset)
+        model = load(args, cfg, loader.dataset)
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    results = predict_dataset(model, loader, tmpdir=args.tmpdir)
+    if results is None:  # of several processes the first one has them
+        return
+    try:
+        finish(args, cfg, loader.dataset, results)
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
 
 
 if __name__ == '__main__':

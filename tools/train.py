@@ -8,6 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+import epropnp_det  # noqa: F401  first, since it keeps mmcv quiet
+
+# isort: split
 import mmcv
 import mmdet
 import mmdet3d
@@ -24,7 +27,10 @@ from mmdet3d.models import build_model
 from mmdet3d.utils import collect_env, get_root_logger
 
 from epropnp_det.apis import load_config
-from epropnp_det.engine import check_folder, select_device, start_processes, train_model
+from epropnp_det.apis.agreement import check_agreement, check_config_classes
+from epropnp_det.engine import check_folder, prepare_training, select_device, start_processes
+from epropnp_det.engine.initialisation import initialise
+from epropnp_det.quiet import plain_warnings
 
 
 def parse_args() -> argparse.Namespace:
@@ -33,6 +39,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='where logs and checkpoints go')
     parser.add_argument('--resume-from', help='checkpoint to go on from')
+    parser.add_argument('--load-from', help='checkpoint whose weights a new run starts with')
     parser.add_argument('--auto-resume', action='store_true', help='go on from the latest one')
     parser.add_argument('--no-validate', action='store_true', help='do not evaluate while training')
     parser.add_argument('--device', help='cpu, cuda; by default the GPU where there is one')
@@ -64,8 +71,12 @@ def prepare_config(args: argparse.Namespace) -> Config:
         cfg.work_dir = args.work_dir
     elif cfg.get('work_dir') is None:
         cfg.work_dir = str(Path('work_dirs') / Path(args.config).stem)
+    if args.resume_from and args.load_from:
+        raise ValueError('--resume-from goes on and --load-from starts anew: pass one of them')
     if args.resume_from is not None:
         cfg.resume_from = args.resume_from
+    if args.load_from is not None:
+        cfg.load_from = args.load_from
     cfg.auto_resume = args.auto_resume
     cfg.gpu_ids = [args.gpu_id]
     cfg.device = select_device(args.device).partition(':')[0]
@@ -100,6 +111,7 @@ def start_log(cfg: Config, config_name: str, timestamp: str) -> dict:
 def main() -> None:
     """Train as the config and the command line say."""
     args = parse_args()
+    plain_warnings()
     os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
     try:
         cfg = prepare_config(args)
@@ -120,10 +132,16 @@ def main() -> None:
         make_deterministic(cfg.device)
     cfg.seed = meta['seed'] = seed
 
-    model = build_model(cfg.model, train_cfg=cfg.get('train_cfg'), test_cfg=cfg.get('test_cfg'))
-    model.init_weights()
-    dataset = build_dataset(cfg.data.train)
-    model.CLASSES = dataset.CLASSES
+    validate = not args.no_validate
+    try:
+        check_config_classes(cfg.data, ('train', 'val') if validate else ('train',))
+        model = build_model(cfg.model, train_cfg=cfg.get('train_cfg'), test_cfg=cfg.get('test_cfg'))
+        initialise(model, Path(cfg.work_dir) / f'{timestamp}_initialisation.txt')
+        dataset = build_dataset(cfg.data.train)
+        check_agreement(model, dataset)
+        model.CLASSES = dataset.CLASSES
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
     if cfg.get('checkpoint_config') is not None:
         cfg.checkpoint_config.meta = {
             'mmcv_version': mmcv.__version__,
@@ -133,7 +151,11 @@ def main() -> None:
             'config': cfg.pretty_text,
             'CLASSES': dataset.CLASSES,
         }
-    train_model(model, [dataset], cfg, distributed, not args.no_validate, timestamp, meta)
+    try:
+        run = prepare_training(model, [dataset], cfg, distributed, validate, timestamp, meta)
+    except (OSError, ValueError) as error:
+        sys.exit(f'error: {error}')
+    run()
 
 
 if __name__ == '__main__':

@@ -25,6 +25,7 @@ from epropnp_det.datasets.validation import (
     stock_content,
 )
 from epropnp_det.inputs import join_path, read_camera_image, write_image
+from epropnp_det.quiet import plain_warnings
 from epropnp_det.visualization import CameraView, Objects, draw_side_by_side, enlarged
 
 MAX_CASES = 3  # named of each kind of suspicion
@@ -95,6 +96,7 @@ def save_pictures(args: argparse.Namespace, images: Sequence[AnnotatedImage], cl
 def main() -> None:
     """Read, check, count, draw."""
     args = parse_args()
+    plain_warnings()
     args.img_prefix = args.img_prefix or str(Path(args.ann_file).parent)
     try:
         images, classes = read_annotated_images(args.ann_file, args.classes)

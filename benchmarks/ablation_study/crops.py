@@ -19,6 +19,7 @@ import numpy as np
 from epropnp_det.atomic import replacing
 from epropnp_det.datasets.annotations import AnnotationFilter, Role
 from epropnp_det.inputs import read_image, write_image
+from epropnp_det.progress import progress
 
 
 class CropSpec(NamedTuple):
@@ -148,7 +149,7 @@ def make_crops(ann_file: Path, data_root: Path, out_file: Path, spec: CropSpec) 
     rng = np.random.default_rng(spec.seed)
     images, kept = [], []
     print(f'Crops of {ann_file}', flush=True)
-    for image in mmcv.track_iter_progress(content['images']):
+    for image in progress(content['images']):
         shown = annotations[image['id']]
         for crop, pixels, window in _crops_of(image, shown, data_root, spec, rng):
             path = folder / f'{crop["id"]}.png'

@@ -11,7 +11,6 @@ import math
 from pathlib import Path
 from typing import NamedTuple
 
-import mmcv
 import numpy as np
 import torch
 from mmcv import Config
@@ -23,6 +22,7 @@ from epropnp_det.apis import init_detector
 from epropnp_det.models.auxiliary import LidarPoints, SupervisedObjects, object_points
 from epropnp_det.models.structures import Correspondences, GroundTruth, ImageGeometry, ObjectSamples
 from epropnp_det.pnp import PerspectiveCamera
+from epropnp_det.progress import progress
 
 POINTS_PER_IMAGE = 24
 """At least the points that answer for objects, on average over a batch; all are looked at."""
@@ -140,7 +140,7 @@ def measure(config: Path | Config, checkpoint: Path, seed: int = 0) -> tuple[Mea
     measured, shown = [], []
     size = model.cfg.data.samples_per_gpu
     starts = range(0, len(dataset), size)
-    for start in mmcv.track_iter_progress(list(starts)):
+    for start in progress(list(starts)):
         items = [dataset[i] for i in range(start, min(start + size, len(dataset)))]
         batch = scatter(collate(items, len(items)), [-1])[0]
         with torch.no_grad():

@@ -161,4 +161,4 @@ def test_predicts_a_dataset_in_its_order(config, checkpoint, capsys):
     dataset = build_dataset(config.data.test, {'test_mode': True})
     loader = build_dataloader(dataset, 2, 0, dist=False, shuffle=False)
     assert len(predict_dataset(model, loader)) == 6
-    assert '6/6' in capsys.readouterr().out
+    assert '6/6' in capsys.readouterr().err

@@ -52,7 +52,7 @@ def test_folder_of_images(demo, setup, batch_size, capsys):
     picture = cv2.imread(entry['picture'])
     assert picture.shape == (576, 864 + 576, 3)  # small images are enlarged
     assert before == {path: path.read_bytes() for path in (setup / 'images').iterdir()}
-    assert '6/6' in capsys.readouterr().out
+    assert '6/6' in capsys.readouterr().err
 
 
 def test_second_run_does_not_take_its_pictures_for_input(demo, setup):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 from torch.utils.data import Dataset
 
 from ..engine.class_names import check_classes, listed
+from ..engine.safety import data_parts
+from ..inputs import read_lines
 from ..models.class_agreement import class_counts, num_attributes
 
-__all__ = ['check_agreement', 'check_config_classes', 'data_parts']
+__all__ = ['check_agreement', 'check_config_classes', 'config_classes']
 
 
 def check_agreement(
@@ -78,16 +81,6 @@ def check_config_classes(data: Mapping[str, Any], parts: Sequence[str]) -> None:
         )  # fmt: skip
 
 
-def data_parts(dataset: Any) -> Iterator[Any]:
-    """The data sets inside of wrappers such as ``ConcatDataset``."""
-    inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
-    if inner == [None]:
-        yield dataset
-        return
-    for part in inner:
-        yield from data_parts(part)
-
-
 def config_classes(config: Any) -> Sequence[str] | None:
     """Class names in a data set's config, of its first part where it is a wrapper's."""
     while isinstance(config, (list, tuple)) and config:
@@ -95,6 +88,8 @@ def config_classes(config: Any) -> Sequence[str] | None:
     if not isinstance(config, Mapping):
         return None
     names = config.get('classes')
+    if isinstance(names, str) and Path(names).is_file():
+        return read_lines(names)
     if isinstance(names, (list, tuple)):
         return names
     return config_classes(config.get('dataset') or config.get('datasets'))

@@ -66,7 +66,8 @@ def init_detector(
     cfg.model.train_cfg = None
     model = build_model(cfg.model, test_cfg=cfg.get('test_cfg'))
     meta = {} if checkpoint is None else load_weights(model, checkpoint, trust)
-    model.CLASSES = tuple(meta.get('CLASSES') or cfg.get('class_names') or ())
+    named = config_classes(cfg.get('data', {}).get('test')) or cfg.get('class_names')
+    model.CLASSES = tuple(meta.get('CLASSES') or named or ())
     _mention_classes(meta.get('CLASSES'), cfg, checkpoint)
     model.cfg = cfg
     return model.to(device).eval()

@@ -14,10 +14,11 @@ from .optimizer_hook import NanSafeOptimizerHook
 from .processes import CpuDistributedDataParallel, parallel_model, start_processes
 from .randomness import fold, isolated, seed_everything
 from .runners import ResumableEpochRunner, ResumableIterRunner
+from .safety import check_formatting, check_scoring, check_target, data_parts, kept_results
 from .save_latest import SaveLatestHook
 from .saving import check_folder, find_latest
 from .steps import Step, StepChain, StepFailed
-from .train import train_model
+from .train import prepare_training, train_model, workflow_data
 
 __all__ = [
     'CpuDataParallel',
@@ -32,20 +33,26 @@ __all__ = [
     'StepChain',
     'StepFailed',
     'check_folder',
+    'check_formatting',
+    'check_scoring',
+    'check_target',
     'check_start',
     'collect',
     'config_fingerprint',
+    'data_parts',
     'config_of',
     'find_latest',
     'fold',
     'forward',
     'isolated',
+    'kept_results',
     'load_config',
     'load_weights',
     'parallel_model',
     'parse_losses',
     'plain_config',
     'predict_dataset',
+    'prepare_training',
     'publish_checkpoint',
     'read_checkpoint',
     'seed_everything',
@@ -53,5 +60,6 @@ __all__ = [
     'start_processes',
     'train_model',
     'with_data_root',
+    'workflow_data',
     'write_checkpoint',
 ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,6 +17,9 @@ from mmdet.datasets import build_dataloader
 from mmdet3d.datasets import build_dataset
 from torch import distributed, nn
 from torch.utils.data import DataLoader
+
+from ..progress import progress as progress_bar
+from .safety import check_scoring, kept_results
 
 
 def forward(model: nn.Module, data: dict, **wanted: bool) -> list:
@@ -51,20 +53,18 @@ def predict_dataset(
         Results in the order of the data set; None in all processes but the first.
     """
     rank, world_size = get_dist_info()
-    bar = None
-    if progress and rank == 0:
-        bar = mmcv.ProgressBar(len(loader.dataset), file=sys.stdout)
+    bar = progress_bar(total=len(loader.dataset), title='detecting', show=progress and rank == 0)
     training = model.training
     model.eval()
     results: list = []
+    done = 0
     for data in _batches(loader):
         found = forward(model, data)
         results += found
-        if bar is not None:
-            bar.update(min(len(found) * world_size, len(loader.dataset) - bar.completed))
+        done += min(len(found) * world_size, len(loader.dataset) - done)
+        bar.update(done - bar.n)
+    bar.close()
     model.train(training)
-    if bar is not None:
-        bar.file.write('\n')
     return collect(results, len(loader.dataset), tmpdir)
 
 
@@ -143,6 +143,7 @@ class EvaluationHook(EvalHook):
         data = build_dataset(dataset, {'test_mode': True})
         self.tmpdir = tmpdir
         super().__init__(build_dataloader(data, **loader), **kwargs)
+        check_scoring(data, self.eval_kwargs)  # before the first epoch, not after it
 
     def _do_evaluate(self, runner: Any) -> None:
         if not self._should_evaluate(runner):
@@ -154,7 +155,8 @@ class EvaluationHook(EvalHook):
             return
         self.latest_results = results
         runner.log_buffer.output['eval_iter_num'] = len(self.dataloader)
-        score = self.evaluate(runner, results)
+        with kept_results(results, None, runner.work_dir):
+            score = self.evaluate(runner, results)
         if self.save_best and score:
             self._save_ckpt(runner, score)
 

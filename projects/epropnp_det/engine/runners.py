@@ -98,7 +98,8 @@ class _Resumable:
         if isinstance(hook, dict):
             hook = {'type': 'NanSafeOptimizerHook', **hook}
         elif type(hook) is Fp16OptimizerHook:
-            self.autocast = self.autocast or 'float16'
+            on_cpu = next(self.model.parameters()).device.type == 'cpu'
+            self.autocast = self.autocast or ('bfloat16' if on_cpu else 'float16')
             hook = NanSafeOptimizerHook(hook.grad_clip, scaling=hook)
         elif type(hook) is OptimizerHook:
             hook = NanSafeOptimizerHook(hook.grad_clip)

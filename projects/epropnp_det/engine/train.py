@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from mmcv import Config
@@ -12,6 +13,7 @@ from mmcv.runner.builder import RUNNERS
 from mmdet.apis.train import auto_scale_lr
 from mmdet.datasets import build_dataloader
 from mmdet.utils import compat_cfg, get_root_logger
+from mmdet3d.datasets import build_dataset
 from torch import nn
 from torch.optim import Optimizer
 from torch.utils.data import Dataset
@@ -21,6 +23,12 @@ from .device import select_device
 from .optimizer_hook import NanSafeOptimizerHook
 from .processes import parallel_model
 from .saving import SLACK, check_folder, checkpoint_bytes, find_latest
+
+# What takes the place of mmcv's runners where the config wants mixed precision.
+RESUMABLE = {
+    'EpochBasedRunner': 'ResumableEpochRunner',
+    'IterBasedRunner': 'ResumableIterRunner',
+}
 
 
 def train_model(
@@ -32,7 +40,20 @@ def train_model(
     timestamp: str | None = None,
     meta: dict | None = None,
 ) -> None:
-    """Trains a model, with the signature of the stock function.
+    """Trains a model, with the signature of the stock function; see :func:`prepare_training`."""
+    prepare_training(model, dataset, cfg, distributed, validate, timestamp, meta)()
+
+
+def prepare_training(
+    model: nn.Module,
+    dataset: Dataset | Sequence[Dataset],
+    cfg: Config,
+    distributed: bool = False,
+    validate: bool = False,
+    timestamp: str | None = None,
+    meta: dict | None = None,
+) -> Callable[[], None]:
+    """Does all that comes before the first image, and so all that can fail for want of something.
 
     ``mmdet3d.apis.train_model`` calls ``model.cuda()`` and mmdet's knows only its
     own data sets. Like them this puts mmcv's parts together; all that is special comes from the
@@ -40,7 +61,8 @@ def train_model(
 
     Args:
         model: Anything with ``train_step``.
-        dataset: Training data set, or one per entry of the workflow.
+        dataset: Training data set, or one per entry of the workflow; those of later entries are
+            built where they are not given.
         cfg: Config; ``device`` and ``gpu_ids`` have defaults. It is not changed. ``load_from`` and
             ``resume_from`` must not hold Python objects besides tensors, which could run any code,
             unless ``trust_checkpoints`` is True.
@@ -49,6 +71,9 @@ def train_model(
         timestamp: Names the log files.
         meta: Stored in checkpoints; its ``seed`` is that of the run.
 
+    Returns:
+        What trains.
+
     Raises:
         FileNotFoundError: If the checkpoint to start from is missing.
         ValueError: If it is no checkpoint, one of another model, or needs trust.
@@ -56,10 +81,15 @@ def train_model(
     """
     cfg = _complete(cfg)
     start = _start(cfg)
-    if start:
-        check_start(model, start, cfg.get('trust_checkpoints', False))
-    datasets = list(dataset) if isinstance(dataset, (list, tuple)) else [dataset]
     logger = get_root_logger(log_level=cfg.log_level)
+    if start:
+        trust = cfg.get('trust_checkpoints', False)
+        remark = check_start(model, start, trust, resume=bool(cfg.resume_from))
+        if remark:
+            logger.warning(remark)
+    datasets = list(dataset) if isinstance(dataset, (list, tuple)) else [dataset]
+    for config in workflow_data(cfg)[len(datasets) :]:
+        datasets.append(build_dataset(config))
     parallel = parallel_model(
         model,
         cfg.device,
@@ -71,7 +101,10 @@ def train_model(
     optimizer = build_optimizer(parallel, cfg.optimizer)
     check_folder(cfg.work_dir, _room(cfg, model, optimizer))
     if cfg.get('fp16') is not None:
-        cfg.runner.setdefault('autocast', 'float16')
+        cfg.runner.type = RESUMABLE.get(cfg.runner.type, cfg.runner.type)
+        cfg.runner.setdefault('autocast', 'bfloat16' if cfg.device == 'cpu' else 'float16')
+        if cfg.device == 'cpu':
+            logger.warning('fp16 is for GPUs: on this CPU the forward pass runs in bfloat16')
     runner = build_runner(
         cfg.runner,
         {
@@ -98,7 +131,42 @@ def train_model(
         runner.resume(str(start))
     elif start:
         runner.load_checkpoint(str(start))
-    runner.run([_loader(data, cfg, distributed) for data in datasets], cfg.workflow)
+    loaders = [_loader(data, cfg, distributed) for data in datasets]
+    return partial(runner.run, loaders, cfg.workflow)
+
+
+def workflow_data(cfg: Config) -> list[dict]:
+    """Config of the data set of each entry of the workflow, as the stock tools choose them.
+
+    ``val`` gives the losses of the validation data: with the annotations, and so through the
+    training pipeline.
+
+    Args:
+        cfg: Config with ``data`` and ``workflow``.
+
+    Raises:
+        ValueError: If an entry is neither ``train`` nor ``val``.
+    """
+    configs = []
+    for mode, _ in cfg.get('workflow') or [('train', 1)]:
+        if mode not in ('train', 'val'):
+            raise ValueError(f"workflow has entries ('train', n) and ('val', n), not {mode!r}")
+        config = copy.deepcopy(cfg.data[mode])
+        if mode == 'val':
+            pipeline = _pipeline(cfg.data.train)
+            if pipeline is not None:
+                config['pipeline'] = copy.deepcopy(pipeline)
+            config['test_mode'] = False
+        configs.append(config)
+    return configs
+
+
+def _pipeline(config: Any) -> list[dict] | None:
+    """Pipeline of a data set's config, of its first part where it is a wrapper's."""
+    while isinstance(config, (list, tuple)):
+        config = config[0]
+    inner = config.get('dataset') or config.get('datasets')
+    return _pipeline(inner) if inner else config.get('pipeline')
 
 
 def _complete(cfg: Config) -> Config:

@@ -1,7 +1,7 @@
 import mmcv
 import pytest
 
-from epropnp_det.apis.safety import check_formatting, check_scoring, check_target, kept_results
+from epropnp_det.engine.safety import check_formatting, check_scoring, check_target, kept_results
 
 
 class Data:

@@ -12,9 +12,17 @@ from typing import Any
 import mmcv
 from torch.utils.data import Dataset
 
-from .agreement import data_parts
+__all__ = ['check_formatting', 'check_scoring', 'check_target', 'data_parts', 'kept_results']
 
-__all__ = ['check_formatting', 'check_scoring', 'check_target', 'kept_results']
+
+def data_parts(dataset: Any) -> Iterator[Any]:
+    """The data sets inside of wrappers such as ``ConcatDataset``."""
+    inner = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+    if inner == [None]:
+        yield dataset
+        return
+    for part in inner:
+        yield from data_parts(part)
 
 
 def check_scoring(dataset: Dataset, options: Mapping[str, Any]) -> None:

@@ -134,16 +134,23 @@ class EvaluationHook(EvalHook):
         dataset: Config of the validation data set.
         loader: Arguments of ``mmdet.datasets.build_dataloader``.
         tmpdir: As for :func:`predict_dataset`.
+        check: Whether to make sure at once that the data set will be able to score results.
         **kwargs: Arguments of ``EvalHook`` (interval, by_epoch, save_best, ...).
     """
 
     def __init__(
-        self, dataset: dict, loader: dict, tmpdir: str | None = None, **kwargs: Any
+        self,
+        dataset: dict,
+        loader: dict,
+        tmpdir: str | None = None,
+        check: bool = True,
+        **kwargs: Any,
     ) -> None:
         data = build_dataset(dataset, {'test_mode': True})
         self.tmpdir = tmpdir
         super().__init__(build_dataloader(data, **loader), **kwargs)
-        check_scoring(data, self.eval_kwargs)  # before the first epoch, not after it
+        if check:  # before the first epoch, not after it
+            check_scoring(data, self.eval_kwargs)
 
     def _do_evaluate(self, runner: Any) -> None:
         if not self._should_evaluate(runner):

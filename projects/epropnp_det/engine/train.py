@@ -220,8 +220,10 @@ def _evaluation_hook(cfg: Config, distributed: bool) -> dict:
     }
     options = dict(cfg.get('evaluation', {}))
     options.pop('gpu_collect', None)
+    length = cfg.runner.get('max_epochs') or cfg.runner.get('max_iters') or 0
     return {
         'type': 'EvaluationHook',
+        'check': options.get('interval', 1) <= length,  # else it never comes to it
         'priority': 'LOW',
         'dataset': copy.deepcopy(cfg.data.val),
         'loader': loader,

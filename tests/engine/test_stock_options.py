@@ -6,8 +6,8 @@ import logging
 import pytest
 import torch
 from mmcv import Config, ConfigDict
-from mmcv.cnn import ConvModule
 from mmcv.runner import BaseModule
+from torch import nn
 
 from epropnp_det.engine import workflow_data
 from epropnp_det.engine.initialisation import initialise
@@ -82,14 +82,14 @@ def test_results_outlive_an_evaluation_that_fails(train, monkeypatch, tmp_path):
 class Small(BaseModule):
     def __init__(self):
         super().__init__(init_cfg=dict(type='Normal', layer='Conv2d', std=0.1))
-        self.layer = ConvModule(3, 4, 1)
+        self.layer = nn.Conv2d(3, 4, 1)
 
 
 def test_initialisation_is_not_told_line_by_line(tmp_path, caplog, capfd):
     model = Small()
     with caplog.at_level(logging.INFO):
         initialise(model, tmp_path / 'init.txt')
-    assert 'layer.conv.weight' not in caplog.text + ''.join(capfd.readouterr())
+    assert 'layer.weight' not in caplog.text + ''.join(capfd.readouterr())
     lines = (tmp_path / 'init.txt').read_text().splitlines()
-    assert lines[0].startswith('layer.conv.weight (4, 3, 1, 1): ') and 'Normal' in lines[0]
+    assert lines[0].startswith('layer.weight (4, 3, 1, 1): ') and 'Normal' in lines[0]
     assert '_dump_init_info' not in vars(model)

@@ -2,6 +2,7 @@ import itertools
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 import torch
 from mmcv.runner import save_checkpoint
@@ -141,6 +142,25 @@ def test_bad_requests_are_named(config, tmp_path):
         list(detect_stream(model, [image, image], iter([CAM2IMG])))
     with pytest.raises(ValueError, match='image'):
         detect(model, image[..., 0], CAM2IMG)
+
+
+def test_images_are_compared_with_their_intrinsics(config, tmp_path):
+    """Before the first one is detected in."""
+    model = init_detector(config, None, 'cpu')
+    image = np.zeros((64, 96, 3), dtype=np.uint8)
+    twice = np.diag([2, 2, 1]) @ CAM2IMG + [[0, 0, 2], [0, 0, 2], [0, 0, 0]]
+    with pytest.raises(ValueError, match='--intrinsics-size'):
+        detect(model, [image, image], [CAM2IMG, twice])
+    path = tmp_path / 'turned.jpg'
+    file = PIL.Image.fromarray(image)
+    exif = file.getexif()
+    exif[0x0112] = 6
+    file.save(path, exif=exif)
+    off_center = CAM2IMG + [[0, 0, -16], [0, 0, 0], [0, 0, 0]]
+    with pytest.raises(ValueError, match='EXIF orientation 6.*exif=apply'):
+        detect(model, [image, path], [CAM2IMG, off_center])
+    found = detect(model, path, off_center, exif='apply')
+    assert found.image_size == (64, 96) and found.cam2img[1, 2] == off_center[0, 2]
 
 
 def test_a_checkpoint_can_carry_its_config(config, checkpoint, tmp_path):

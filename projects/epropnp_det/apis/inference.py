@@ -90,6 +90,7 @@ def detect(
     batch_size: int = 1,
     score_thr: float = 0.0,
     on_progress: Callable[[int], None] | None = None,
+    exif: str = 'auto',
     **wanted: bool,
 ) -> ImageDetections | list[ImageDetections]:
     """Detects objects in images of any calibrated camera and any size.
@@ -101,6 +102,8 @@ def detect(
         batch_size: Images per forward pass.
         score_thr: Detections below are left out.
         on_progress: Called with the number of images just done.
+        exif: What becomes of the EXIF orientation of image files, see
+            ``inputs.orientation.resolve_mode``; arrays are taken as they are.
         **wanted: ``with_samples``, ``with_points``, ``with_maps``; see :func:`detect_stream`.
 
     Returns:
@@ -118,7 +121,8 @@ def detect(
     listed = [images] if single else list(images)
     matrices = _matrices(listed, cam2img)
     for image, matrix in zip(listed, matrices):
-        _check_camera(image, matrix)  # of all of them, before the work begins
+        _check_camera(image, matrix, exif)  # of all of them, before the work begins
+    wanted = {**wanted, 'exif': exif}
     stream = detect_stream(model, listed, iter(matrices), batch_size, score_thr, **wanted)
     found = []
     for detections in stream:
@@ -137,6 +141,7 @@ def detect_stream(
     with_samples: bool = False,
     with_points: bool = False,
     with_maps: bool = False,
+    exif: str = 'auto',
 ) -> Iterator[ImageDetections]:
     """Detects objects in a stream of frames, of which ``batch_size`` are in memory at a time.
 
@@ -151,6 +156,7 @@ def detect_stream(
         with_samples: Whether to draw posterior samples of each pose.
         with_points: Whether to return the 2D-3D correspondences of each object.
         with_maps: Whether to return score map and auxiliary depth.
+        exif: As for :func:`detect`.
 
     Yields:
         Detections of each frame, in order.
@@ -162,7 +168,8 @@ def detect_stream(
     flags = dict(with_samples=with_samples, with_points=with_points, with_maps=with_maps)
     wanted = {name: True for name, value in flags.items() if value}
     matrices = itertools.repeat(cam2img) if _is_matrix(cam2img) else iter(cam2img)
-    for batch in _batches_of_one_size(_inputs(model, images, matrices), max(batch_size, 1)):
+    inputs = _inputs(model, images, matrices, exif)
+    for batch in _batches_of_one_size(inputs, max(batch_size, 1)):
         results = forward(model, collate(list(batch), samples_per_gpu=len(batch)), **wanted)
         for sample, result in zip(batch, results):
             meta = sample['img_metas'][0].data
@@ -185,7 +192,7 @@ def _matrices(images: Sequence, cam2img: np.ndarray | Sequence[np.ndarray]) -> l
 
 
 def _inputs(
-    model: nn.Module, images: Iterable[Image], matrices: Iterator[np.ndarray]
+    model: nn.Module, images: Iterable[Image], matrices: Iterator[np.ndarray], exif: str
 ) -> Iterator[dict]:
     """Frames as the test pipeline of the model's config makes them."""
     test = model.cfg.data.test
@@ -196,7 +203,7 @@ def _inputs(
             cam2img = np.asarray(next(matrices), dtype=np.float64)
         except StopIteration:
             raise ValueError(f'no cam2img for frame {index}: the intrinsics have ended') from None
-        yield pipeline(_request(image, cam2img, box_type))
+        yield pipeline(_request(image, cam2img, box_type, exif))
 
 
 def _batches_of_one_size(samples: Iterable[dict], batch_size: int) -> Iterator[list[dict]]:
@@ -215,18 +222,18 @@ def _shape(sample: dict) -> tuple[int, ...]:
     return tuple(getattr(image, 'data', image).shape)
 
 
-def _check_camera(image: Image, cam2img: np.ndarray) -> ImageCamera | None:
+def _check_camera(image: Image, cam2img: np.ndarray, exif: str) -> ImageCamera | None:
     """Compares the intrinsics of an image with its size and orientation."""
     if not isinstance(image, np.ndarray):
-        return camera_of_image(image, cam2img)
+        return camera_of_image(image, cam2img, exif=exif)
     if image.ndim == 3:  # else the pipeline says what is wrong with it
         fitting_intrinsics(cam2img, image.shape[1::-1])
     return None
 
 
-def _request(image: Image, cam2img: np.ndarray, box_type: tuple) -> dict:
+def _request(image: Image, cam2img: np.ndarray, box_type: tuple, exif: str) -> dict:
     """The dict that a dataset would hand to the first step of its pipeline."""
-    camera = _check_camera(image, cam2img)
+    camera = _check_camera(image, cam2img, exif)
     if camera is None:
         info = {'img': image, 'cam_intrinsic': cam2img.tolist()}
     else:

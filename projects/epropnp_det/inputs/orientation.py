@@ -176,6 +176,6 @@ def resolve_mode(
         f'{name} has EXIF orientation {orientation}: it is stored as {size[0]} x {size[1]} pixels '
         'and shown turned or mirrored; say what its intrinsics are of: exif=ignore (the stored '
         'pixels, which stay), exif=apply (the stored pixels, both are turned) or exif=upright (the '
-        'picture as it is shown); image_demo: --exif MODE, configs: LoadImageMono3D(exif=MODE), API: '
-        'detect(..., exif=MODE)'
+        'picture as it is shown); image_demo: --exif MODE, configs: LoadImageMono3D(exif=MODE), '
+        'API: detect(..., exif=MODE)'
     )

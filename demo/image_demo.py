@@ -12,6 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from torch import nn
+
 from epropnp_det.apis import (
     detect,
     init_detector,
@@ -75,6 +77,8 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     if args.center is not None and args.focal is None:
         parser.error('--center goes with --focal; --intrinsics has the centre already')
+    if args.intrinsics is None and (args.intrinsics_size or args.undistort):
+        parser.error('--intrinsics-size and --undistort go with --intrinsics')
     if args.batch_size < 1:
         parser.error('--batch-size must be at least 1')
     return args
@@ -129,29 +133,36 @@ def run(args: argparse.Namespace) -> int:
     cameras = cameras_of(args, images)
     model = init_detector(args.config, args.checkpoint, args.device)
     out.mkdir(parents=True, exist_ok=True)
-    bar = progress(total=len(images), title='detecting')
-    records = []
-    for start in range(0, len(images), args.batch_size):
-        batch = slice(start, start + args.batch_size)
-        pixels = [camera.load(args.undistort) for camera in cameras[batch]]
-        matrices = [camera.cam2img for camera in cameras[batch]]
-        results = detect(model, pixels, matrices, args.batch_size, score_thr=args.score_thr)
-        for camera, image, target, found in zip(cameras[batch], pixels, targets[batch], results):
-            view = found.view(image)
-            write_image(target, draw_side_by_side(enlarged(view), model.CLASSES, args.range))
-            records.append(
-                {
-                    'image': str(camera.path),
-                    'picture': str(target),
-                    'cam2img': camera.cam2img.tolist(),
-                    'detections': found.records(),
-                }
-            )
-            bar.update()
-    bar.close()
-    content = {'conventions': CONVENTIONS, 'score_thr': args.score_thr, 'images': records}
-    (out / 'detections.json').write_text(json.dumps(content, indent=1) + '\n')
+    records: list[dict] = []
+    try:
+        with progress(total=len(images), title='detecting') as bar:
+            for start in range(0, len(images), args.batch_size):
+                batch = slice(start, start + args.batch_size)
+                records += detect_and_draw(args, model, cameras[batch], targets[batch])
+                bar.update(len(cameras[batch]))
+    finally:  # what is done stays, whatever ends the rest
+        content = {'conventions': CONVENTIONS, 'score_thr': args.score_thr, 'images': records}
+        (out / 'detections.json').write_text(json.dumps(content, indent=1) + '\n')
     return sum(len(record['detections']) for record in records)
+
+
+def detect_and_draw(
+    args: argparse.Namespace,
+    model: nn.Module,
+    cameras: Sequence[ImageCamera],
+    targets: Sequence[Path],
+) -> list[dict]:
+    """Detects in a batch, writes its pictures, returns a json record of each image."""
+    pixels = [camera.load(args.undistort) for camera in cameras]
+    matrices = [camera.cam2img for camera in cameras]
+    results = detect(model, pixels, matrices, args.batch_size, score_thr=args.score_thr)
+    records = []
+    for camera, image, target, found in zip(cameras, pixels, targets, results):
+        picture = draw_side_by_side(enlarged(found.view(image)), model.CLASSES, args.range)
+        record = {'image': str(camera.path), 'picture': str(write_image(target, picture))}
+        detections = {'cam2img': camera.cam2img.tolist(), 'detections': found.records()}
+        records.append({**record, **detections})
+    return records
 
 
 def main() -> None:

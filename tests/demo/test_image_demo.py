@@ -60,6 +60,27 @@ def test_second_run_does_not_take_its_pictures_for_input(demo, setup):
     assert run(demo, setup, *out) == run(demo, setup, *out) == 6
 
 
+def test_what_is_done_stays_when_a_later_image_fails(demo, setup):
+    path = setup / 'images' / '9.png'
+    path.write_bytes((setup / 'images' / '0.png').read_bytes()[:-400] + b'IEND')
+    with pytest.raises(ValueError, match=r'9\.png is a truncated or damaged PNG'):
+        run(demo, setup)
+    content = json.loads((setup / 'out' / 'detections.json').read_text())
+    assert len(content['images']) == 6
+
+
+def test_intrinsics_of_another_resolution(demo, setup):
+    (setup / 'twice.json').write_text(
+        json.dumps({'K': [[160, 0, 96], [0, 160, 64], [0, 0, 1]], 'width': 192, 'height': 128})
+    )
+    camera = ('--intrinsics', 'twice.json')
+    with pytest.raises(ValueError, match='--intrinsics-size 192 128 rescales'):
+        run(demo, setup, images='images/0.png', camera=camera)
+    run(demo, setup, '--intrinsics-size', '192', '128', images='images/0.png', camera=camera)
+    entry = json.loads((setup / 'out' / 'detections.json').read_text())['images'][0]
+    assert entry['cam2img'] == [[80, 0, 48], [0, 80, 32], [0, 0, 1]]
+
+
 def test_focal_instead_of_a_matrix(demo, setup):
     run(demo, setup, images='images/0.png', camera=('--focal', '100'))
     entry = json.loads((setup / 'out' / 'detections.json').read_text())['images'][0]
@@ -123,6 +144,7 @@ def test_bad_input_is_named(demo, setup, arguments, kind, message):
         ([], '--intrinsics --focal'),
         (['--intrinsics', 'k', '--focal', '3'], 'not allowed with'),
         (['--intrinsics', 'k', '--center', '1', '2'], '--center goes with --focal'),
+        (['--focal', '3', '--undistort'], 'go with --intrinsics'),
         (['--focal', '3', '--batch-size', '0'], 'at least 1'),
     ],
 )

@@ -277,7 +277,7 @@ def _(w):
     w.prepare()
 
 
-@case('row without token', ValueError, 'without a token')
+@case('row without token', ValueError, 'lacks the column token')
 def _(w):
     w.edit_table('sample', lambda rows: [{k: v for k, v in rows[0].items() if k != 'token'}])
     w.prepare()

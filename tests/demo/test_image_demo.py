@@ -63,7 +63,7 @@ def test_second_run_does_not_take_its_pictures_for_input(demo, setup):
 def test_what_is_done_stays_when_a_later_image_fails(demo, setup):
     path = setup / 'images' / '9.png'
     path.write_bytes((setup / 'images' / '0.png').read_bytes()[:-400] + b'IEND')
-    with pytest.raises(ValueError, match=r'9\.png is a truncated or damaged PNG'):
+    with pytest.raises(ValueError, match=r'9\.png is a damaged PNG file, or a truncated'):
         run(demo, setup)
     content = json.loads((setup / 'out' / 'detections.json').read_text())
     assert len(content['images']) == 6

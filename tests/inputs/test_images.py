@@ -42,7 +42,7 @@ def test_truncated_files_are_named_also_where_zeros_fill_them_up(kind, padding, 
     if padding and kind in ('BMP', 'TIFF', 'WEBP'):
         pytest.skip('black pixels are no error, and WebP states its length only')
     content = encoded(picture, kind)
-    with pytest.raises(ValueError, match=r'a\.x is a truncated or damaged .* file; copy'):
+    with pytest.raises(ValueError, match=r'a\.x is a .*truncated .*; copy'):
         decode_image(content[: len(content) * 2 // 3] + padding, 'a.x')
 
 

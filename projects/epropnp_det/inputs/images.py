@@ -114,8 +114,10 @@ def _why(content: bytes, name: str) -> str:
         return (
             f'{name} is not an image that OpenCV can read: it is {kind}, convert it to JPEG or PNG'
         )
+    if is_cut_short(content):
+        return f'{name} is a truncated {kind} file; copy or download it again'
     if kind is not None:
-        return f'{name} is a truncated or damaged {kind} file; copy or download it again'
+        return f'{name} is a damaged {kind} file, or a truncated one; copy or download it again'
     return f'{name} is not an image that OpenCV can read'
 
 

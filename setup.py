@@ -36,7 +36,7 @@ setup(
         'Topic :: Scientific/Engineering :: Image Recognition',
     ],
     package_dir={'': 'projects'},
-    packages=find_packages('projects', include=['epropnp_det', 'epropnp_det.*']),
+    packages=find_packages('projects', include=['epropnp_det*', 'epropnp_6dof*']),
     # No upper bound: the layer runs on any newer Python. The detector's own limit (3.11) is the
     # one of numpy 1.23, and `import epropnp_det` names what does not fit.
     python_requires='>=3.9',

@@ -1,0 +1,202 @@
+"""The object pose network: crops in, poses and their posterior out."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from typing import NamedTuple
+
+import torch
+from mmcv.runner import BaseModule
+from mmdet.models.builder import DETECTORS, build_backbone, build_head
+from torch import Tensor
+
+from epropnp_det.pnp import EProPnP6DoF, LMSolver, PerspectiveCamera, RSLMSolver
+
+from .correspondence import (
+    WEIGHT_MODES,
+    Correspondences,
+    Maps,
+    draw_cells,
+    flatten_cells,
+    object_points,
+    point_weights,
+)
+from .pose_losses import PoseLosses
+
+Z_MIN = 0.01
+"""Metres; objects may come this near to the camera."""
+RELATIVE_DELTA = 0.1
+"""Huber threshold of the published network."""
+
+
+class Crops(NamedTuple):
+    """What is known of ``B`` crops besides their pixels.
+
+    Attributes:
+        grid: Pixel coordinates of the cells, (B, h, w, 2).
+        cell: Size of a cell in the same pixels, (B,).
+        cam2img: Intrinsics to the same pixels, (B, 3, 3).
+        half_extents: Of the object's bounding box, metres, (B, 3).
+        center: Of the object's bounding box, in the object frame, metres, (B, 3).
+    """
+
+    grid: Tensor
+    cell: Tensor
+    cam2img: Tensor
+    half_extents: Tensor
+    center: Tensor
+
+
+class Targets(NamedTuple):
+    """Ground truth of ``B`` crops.
+
+    Attributes:
+        poses: Equivalent poses, the annotated one first, ``[x, y, z, qw, qx, qy, qz]``, (B, M, 7).
+        noc: Normalised coordinates of the visible surface for each of them, (B, M, 3, h, w).
+        mask: Share of the object in each cell, (B, h, w).
+    """
+
+    poses: Tensor
+    noc: Tensor
+    mask: Tensor
+
+
+def build_layer(mc_samples: int = 512, num_iter: int = 4, **options) -> EProPnP6DoF:
+    """The layer with the published network's options (docs/method_6dof.md 4).
+
+    Args:
+        mc_samples: Monte Carlo samples.
+        num_iter: Iterations of importance sampling.
+        **options: ``lm_iter``, ``proposals``, ``proposal_points`` and ``proposal_iter``.
+    """
+    from epropnp_det.pnp import AdaptiveHuberCost
+
+    return EProPnP6DoF(
+        mc_samples=mc_samples,
+        num_iter=num_iter,
+        cost=AdaptiveHuberCost(relative_delta=RELATIVE_DELTA),
+        solver=LMSolver(num_iter=options.pop('lm_iter', 5)),
+        init_solver=RSLMSolver(
+            num_points=options.pop('proposal_points', 16),
+            num_proposals=options.pop('proposals', 4),
+            num_iter=options.pop('proposal_iter', 3),
+        ),
+        **options,
+    )
+
+
+@DETECTORS.register_module()
+class ObjectPoseEstimator(BaseModule):
+    """Backbone, correspondence head and EPro-PnP layer (docs/method_6dof.md 1).
+
+    Args:
+        backbone: Config of mmdet's registry.
+        head: Config of `CorrespondenceHead`.
+        weights: How logits become weights, see `point_weights`.
+        losses: Arguments of `PoseLosses`.
+        pnp: Arguments of `build_layer`, for training.
+        train_cfg: ``num_points`` drawn per crop in training; None takes all cells.
+        test_cfg: Arguments of `epropnp_6dof.inference.PoseSolver`.
+        init_cfg: As in mmcv.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        head: dict,
+        weights: str = 'softmax_per_cell',
+        losses: dict | None = None,
+        pnp: dict | None = None,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        init_cfg: dict | None = None,
+    ) -> None:
+        super().__init__(init_cfg)
+        if weights not in WEIGHT_MODES:
+            raise ValueError(f'weights must be one of {WEIGHT_MODES}, got {weights!r}')
+        self.backbone = build_backbone(backbone)
+        self.head = build_head(head)
+        self.weights = weights
+        self.pnp = build_layer(**(pnp or {}))
+        self.losses = PoseLosses(**(losses or {}))
+        self.train_cfg = dict(train_cfg or {})
+        self.test_cfg = dict(test_cfg or {})
+
+    def maps(self, img: Tensor) -> Maps:
+        """Runs the network alone.
+
+        Args:
+            img: BGR crops in 0..1, (B, 3, S, S).
+        """
+        return self.head(self.backbone(img))
+
+    def correspondences(
+        self, maps: Maps, crops: Crops, indices: Tensor | None = None
+    ) -> Correspondences:
+        """Points of the layer.
+
+        Args:
+            maps: Predictions.
+            crops: Where the crops come from.
+            indices: Flat cells to use, (B, n); None for all.
+        """
+        noc, logits = flatten_cells(maps.noc, indices), flatten_cells(maps.logits, indices)
+        grid = flatten_cells(crops.grid.permute(0, 3, 1, 2), indices)
+        return Correspondences(
+            object_points(noc, crops.half_extents, crops.center),
+            grid,
+            point_weights(logits, maps.scale, crops.cell, self.weights),
+        )
+
+    def forward_train(
+        self, img: Tensor, crops: Crops, targets: Targets, generator: torch.Generator | None = None
+    ) -> dict[str, Tensor]:
+        """Losses by name."""
+        maps = self.maps(img)
+        num_cells = maps.logits[0, 0].numel()
+        num_points = self.train_cfg.get('num_points') or num_cells
+        indices = draw_cells(len(img), num_cells, num_points, 'cpu', generator).to(img.device)
+        points = self.correspondences(maps, crops, indices)
+        camera = PerspectiveCamera(crops.cam2img, Z_MIN, *training_bounds(crops))
+        return self.losses(self.pnp, camera, points, maps, targets, generator)
+
+    def forward(self, return_loss: bool = True, **data) -> dict[str, Tensor] | list[dict]:
+        """Losses, or results of `simple_test`; what mmcv's runner and test loops call."""
+        crops = Crops(*(data[name] for name in Crops._fields))
+        if return_loss:
+            targets = Targets(*(data[name] for name in Targets._fields))
+            return self.forward_train(data['img'], crops, targets)
+        return self.simple_test(data['img'], crops)
+
+    @torch.no_grad()
+    def simple_test(self, img: Tensor, crops: Crops) -> list[dict]:
+        """Poses of crops, one dict of arrays each; see `epropnp_6dof.inference`."""
+        from ..inference import PoseSolver
+
+        solver = PoseSolver(**self.test_cfg)
+        return solver.results(self.correspondences(self.maps(img), crops), crops)
+
+    def train_step(self, data: dict, optimizer: torch.optim.Optimizer | None = None) -> dict:
+        """One iteration of mmcv's runner."""
+        losses = self(**data)
+        total = sum(value for name, value in losses.items() if name.startswith('loss'))
+        log = OrderedDict((name, float(value.detach())) for name, value in losses.items())
+        log['loss'] = float(total.detach())
+        return {'loss': total, 'log_vars': log, 'num_samples': len(data['img'])}
+
+    val_step = train_step
+
+
+def training_bounds(crops: Crops, border: float = 30.0) -> tuple[Tensor, Tensor]:
+    """Bounds of projections: the grid and ``border`` cells around it, (B, 2) each."""
+    points, margin = crops.grid.flatten(1, 2), border * crops.cell[:, None]
+    return points.amin(1) - margin, points.amax(1) + margin
+
+
+def calibration(num_train: int | None, num_test: int) -> float:
+    """Factor of the weights that makes the posterior of more points as sharp as in training (X2).
+
+    Weights sum to the same total over any number of points, but the cost is quadratic in them.
+    """
+    return 1.0 if num_train is None else math.sqrt(num_test / num_train)

@@ -1,0 +1,158 @@
+"""All losses of a batch of crops (docs/method_6dof.md 4)."""
+
+from __future__ import annotations
+
+import torch
+from mmcv.runner import BaseModule
+from mmdet.models.builder import build_loss
+from torch import Tensor, nn
+
+from epropnp_det.pnp import EProPnP6DoF, MonteCarloPoseLoss, MonteCarloResult, PerspectiveCamera
+from epropnp_det.pnp.cost import huber
+
+from .correspondence import Correspondences, Maps
+
+
+class PoseLosses(BaseModule):
+    """Coordinates, Monte Carlo pose loss, derivative regularisation.
+
+    A weight of zero switches a term off; without ``coordinate`` no model of the object is needed.
+
+    Args:
+        coordinate: Weight of the L1 loss of coordinates.
+        coordinate_over_mask: See `MaskedCoordinateLoss`.
+        monte_carlo: Weight of the Monte Carlo loss.
+        translation: Weight of the loss of the translation of ``pose_plus``.
+        rotation: Weight of the loss of the rotation of ``pose_plus``.
+        beta: Threshold of the translation loss in metres.
+        momentum: Of the running mean of the weight scale.
+    """
+
+    def __init__(
+        self,
+        coordinate: float = 1.0,
+        coordinate_over_mask: bool = False,
+        monte_carlo: float = 0.2,
+        translation: float = 1.0,
+        rotation: float = 1.0,
+        beta: float = 0.05,
+        momentum: float = 0.01,
+    ) -> None:
+        super().__init__()
+        self.loss_coordinate = build_loss(
+            {
+                'type': 'MaskedCoordinateLoss',
+                'loss_weight': coordinate,
+                'over_mask': coordinate_over_mask,
+            }
+        )
+        self.loss_pose = MonteCarloPoseLoss(monte_carlo, momentum)
+        self.loss_translation = build_loss(
+            {'type': 'TranslationLoss', 'loss_weight': translation, 'beta': beta}
+        )
+        self.loss_rotation = build_loss({'type': 'RotationLoss', 'loss_weight': rotation})
+
+    def forward(
+        self,
+        pnp: EProPnP6DoF,
+        camera: PerspectiveCamera,
+        points: Correspondences,
+        maps: Maps,
+        targets,
+        generator: torch.Generator | None = None,
+    ) -> dict[str, Tensor]:
+        """Computes the losses.
+
+        Args:
+            pnp: The layer.
+            camera: One per crop.
+            points: Drawn from the maps.
+            maps: Predictions for all cells.
+            targets: `Targets`.
+            generator: Source of the solver's and the Monte Carlo draws.
+
+        Returns:
+            Losses by name, and the metrics ``ess`` (share of samples), ``degrees`` and ``distance``
+            (metres): errors of the solution next to the ground truth.
+        """
+        losses = {}
+        if self.loss_coordinate.loss_weight:
+            losses['loss_coordinate'] = self.loss_coordinate(maps.noc, targets.noc, targets.mask)
+        weights = (
+            self.loss_pose.loss_weight,
+            self.loss_translation.loss_weight,
+            self.loss_rotation.loss_weight,
+        )
+        if not any(weights):
+            return losses
+        solution = pnp.monte_carlo_forward(
+            *points,
+            camera,
+            pose_init=targets.poses[:, 0],
+            with_pose_plus=True,
+            generator=generator,
+        )
+        if self.loss_pose.loss_weight:
+            losses['loss_pose'] = self.loss_pose(
+                solution.log_weights,
+                mixture_cost(pnp, camera, points, targets.poses, solution),
+                maps.scale.detach().mean(),
+            )
+        losses.update(self._derivative(solution, targets.poses))
+        losses.update(_metrics(solution, targets.poses))
+        return losses
+
+    def _derivative(self, solution: MonteCarloResult, poses: Tensor) -> dict[str, Tensor]:
+        """Losses of the pose after one differentiable step; the nearest equivalent target."""
+        plus = solution.pose_plus[:, None]
+        translation = self.loss_translation(plus, poses)  # (B, M)
+        rotation = self.loss_rotation(plus, poses)
+        nearest = (translation + rotation).detach().argmin(1, keepdim=True)
+        pairs = {'loss_translation': translation, 'loss_rotation': rotation}
+        losses = {}
+        for name, value in pairs.items():
+            if getattr(self, name).loss_weight:
+                losses[name] = (value.gather(1, nearest)[:, 0] * solution.valid).mean()
+        return losses
+
+
+def mixture_cost(
+    pnp: EProPnP6DoF,
+    camera: PerspectiveCamera,
+    points: Correspondences,
+    poses: Tensor,
+    solution: MonteCarloResult,
+) -> Tensor:
+    """Cost of the target: of the true pose, or for a symmetric object the mean over its poses.
+
+    The target distribution of a symmetric object puts an equal share on each of its ``M`` poses,
+    and the cross-entropy of the posterior to it is the mean of their costs (X20).
+
+    Returns:
+        (B,).
+    """
+    costs = [solution.cost_target]
+    for index in range(1, poses.size(1)):
+        costs.append(robust_cost(pnp.cost, points, camera, poses[:, index]))
+    return torch.stack(costs).mean(0)
+
+
+def robust_cost(
+    kernel: nn.Module, points: Correspondences, camera: PerspectiveCamera, pose: Tensor
+) -> Tensor:
+    """Robust reprojection cost of one pose per object, differentiable, (B,)."""
+    error = (camera.project(points.x3d, pose) - points.x2d) * points.w2d
+    # The root has no gradient at zero.
+    distance = error.square().sum(-1).clamp(min=1e-16).sqrt()
+    return huber(distance, kernel(points.x2d, points.w2d)[:, None]).sum(1)
+
+
+@torch.no_grad()
+def _metrics(solution: MonteCarloResult, poses: Tensor) -> dict[str, Tensor]:
+    product = (solution.pose[:, None, 3:] * poses[..., 3:]).sum(-1).abs().clamp(max=1)
+    distance = (solution.pose[:, None, :3] - poses[..., :3]).norm(dim=-1)
+    return {
+        'ess': (solution.ess / len(solution.samples)).mean(),
+        'degrees': torch.rad2deg(2 * product.acos()).min(1).values.mean(),
+        'distance': distance.min(1).values.mean(),
+    }

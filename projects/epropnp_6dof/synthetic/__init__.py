@@ -1,0 +1,1 @@
+"""Renderings: new views of a known object, data sets in BOP layout."""

@@ -37,13 +37,13 @@ setup(
     ],
     package_dir={'': 'projects'},
     packages=find_packages('projects', include=['epropnp_det*', 'epropnp_6dof*']),
-    # No upper bound: the layer runs on any newer Python. The detector's own limit (3.11) is the
-    # one of numpy 1.23, and `import epropnp_det` names what does not fit.
+    # No upper bound: the layer runs on any newer Python, and `import epropnp_det` names what of
+    # the detector's packages does not fit.
     python_requires='>=3.9',
     install_requires=['torch>=1.13'],
     extras_require={
         'pnp': [],
-        # mmcv-full, mmdet3d and lyft-dataset-sdk cannot stand here: docs/install.md says why.
+        # mmcv-full and the packages of no_deps.txt cannot stand here: docs/install.md says why.
         'det': requirements('detector.txt'),
         'test': requirements('dev.txt'),
         'onnx': ['onnx', 'onnxruntime'],

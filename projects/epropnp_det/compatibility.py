@@ -26,37 +26,55 @@ class StackError(ImportError):
 
 
 class Requirement(NamedTuple):
-    """A distribution and the versions of it that work: `lowest <= version < too_new`."""
+    """A distribution and the versions of it that work: `lowest <= version < too_new`.
+
+    The cures install the versions of the classic and of the modern set (docs/install.md).
+    """
 
     name: str
     lowest: str
     too_new: str
-    cure: str
+    classic: str
+    modern: str
+
+    @property
+    def cure(self) -> str:
+        """The command that mends it in this environment."""
+        return self.modern if is_modern() else self.classic
 
 
 # The marks of the detector's stack: where none of them is installed, only the layer is wanted.
 MARKS = ('mmcv-full', 'mmcv', 'mmdet', 'mmsegmentation', 'mmdet3d')
 
+_MMCV = 'pip install --no-build-isolation --no-deps mmcv-full==1.7.0'
+_MMDET = 'pip install mmdet==2.28.2'
+_MMSEG = 'pip install mmsegmentation==0.30.0'
+_MMDET3D = 'pip install --no-build-isolation --no-deps mmdet3d==1.0.0rc6 lyft-dataset-sdk==0.0.8'
+_DEVKIT = 'pip install --no-deps nuscenes-devkit==1.2.0'  # it asks for numpy < 2, and works with 2
 REQUIREMENTS = (
-    Requirement('torch', '1.13', '3', 'pip install torch==2.0.1 torchvision==0.15.2'),
-    Requirement('numpy', '1.20', '1.24', 'pip install numpy==1.23.5'),
+    Requirement(
+        'torch',
+        '1.13',
+        '3',
+        'pip install torch==2.0.1 torchvision==0.15.2',
+        'pip install torch==2.14.1 torchvision==0.29.1',
+    ),
+    Requirement('numpy', '1.20', '3', 'pip install numpy==1.23.5', 'pip install numpy==2.2.6'),
     Requirement(
         'mmcv-full',
         '1.5.2',
         '1.7.1',
-        'pip install setuptools==69.5.1 wheel ninja && pip install --no-build-isolation --no-deps '
-        'mmcv-full==1.7.0',
+        f'pip install setuptools==69.5.1 wheel ninja && {_MMCV}',
+        'pip install setuptools==80.9.0 wheel ninja && eval "$(python tools/setup_env/compiler.py '
+        f'/tmp/compiler)" && {_MMCV}   (in the repository; the second command writes a compiler '
+        'that appends -std=c++20)',
     ),
-    Requirement('mmdet', '2.24.0', '3.0.0rc0', 'pip install mmdet==2.28.2'),
-    Requirement('mmsegmentation', '0.20.0', '1.0.0rc0', 'pip install mmsegmentation==0.30.0'),
-    Requirement(
-        'mmdet3d',
-        '1.0.0rc6',
-        '1.1.0rc0',
-        'pip install --no-build-isolation --no-deps mmdet3d==1.0.0rc6 lyft-dataset-sdk==0.0.8',
-    ),
-    Requirement('nuscenes-devkit', '1.1.0', '2', 'pip install nuscenes-devkit==1.2.0'),
+    Requirement('mmdet', '2.24.0', '3.0.0rc0', _MMDET, _MMDET),
+    Requirement('mmsegmentation', '0.20.0', '1.0.0rc0', _MMSEG, _MMSEG),
+    Requirement('mmdet3d', '1.0.0rc6', '1.1.0rc0', _MMDET3D, _MMDET3D),
+    Requirement('nuscenes-devkit', '1.1.0', '2', _DEVKIT, _DEVKIT),
 )
+MMCV = next(need for need in REQUIREMENTS if need.name == 'mmcv-full')
 
 
 def parse_version(text: str) -> tuple[tuple[int, ...], int, int]:
@@ -79,6 +97,14 @@ def installed_version(name: str) -> str | None:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
         return None
+
+
+def is_modern() -> bool:
+    """Tell whether this environment is one for the modern set: by its torch, or its Python."""
+    torch = installed_version('torch')
+    if torch is None:
+        return sys.version_info >= (3, 12)
+    return parse_version(torch) >= parse_version('2.1')
 
 
 def has_detector_stack() -> bool:
@@ -104,7 +130,20 @@ def find_problems() -> list[str]:
         else:
             found = f'is installed as {version}'
         problems.append(f'{need.name} {found} (needed: {wanted})\n      cure: {need.cure}')
-    return problems or find_operator_problems()
+    return problems or find_numpy_problems() or find_operator_problems()
+
+
+def find_numpy_problems() -> list[str]:
+    """Describe a numpy that the installed torch does not know: before 2.3 it was built for 1."""
+    torch, numpy = installed_version('torch'), installed_version('numpy')
+    if torch is None or numpy is None:
+        return []
+    if parse_version(torch) >= parse_version('2.3') or parse_version(numpy) < parse_version('2'):
+        return []
+    return [
+        f'numpy is installed as {numpy}, but torch {torch} was built for numpy 1'
+        "\n      cure: pip install 'numpy<2'"
+    ]
 
 
 def find_operator_problems() -> list[str]:
@@ -120,8 +159,8 @@ def find_operator_problems() -> list[str]:
             f'mmcv-full {installed_version("mmcv-full")} is installed, but its compiled operators '
             f'do not load beside torch {installed_version("torch")}: {reason}\n      This copy was '
             'compiled against another torch or CUDA (or for no operators at all).\n      cure: '
-            'pip uninstall mmcv-full mmcv; pip install --no-cache-dir --no-build-isolation '
-            '--no-deps mmcv-full==1.7.0   (FORCE_CUDA=1 in front of it for a GPU)'
+            'pip uninstall mmcv-full mmcv; with PIP_NO_CACHE_DIR=1 in the environment (and '
+            f'FORCE_CUDA=1 for a GPU), {MMCV.cure}'
         ]
     return []
 
@@ -136,9 +175,9 @@ def warn_about_cuda() -> None:
         return
     warnings.warn(
         f'mmcv-full was compiled for CUDA {compiled!r}, torch for CUDA {torch.version.cuda}: the '
-        'detector runs on the CPU only. Cure: FORCE_CUDA=1 pip install --force-reinstall '
-        '--no-cache-dir --no-build-isolation --no-deps mmcv-full==1.7.0, with the nvcc of that '
-        f'CUDA version in CUDA_HOME; {GUIDE}',
+        'detector runs on the CPU only. Cure: with FORCE_CUDA=1 PIP_NO_CACHE_DIR=1 '
+        'PIP_FORCE_REINSTALL=1 in the environment, and the nvcc of that CUDA version in CUDA_HOME, '
+        f'{MMCV.cure}; {GUIDE}',
         stacklevel=2,
     )
 

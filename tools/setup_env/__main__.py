@@ -3,9 +3,10 @@
 `make setup` calls it. It needs the standard library only; any Python from 3.7 on can run it, and
 it looks for the one that the environment is made of by itself.
 
-Environment variables: `PYTHON` (the interpreter to use), `CXX`, `CFLAGS`, `MAX_JOBS` (parallel
-compilers), `FORCE_CUDA` (1: compile mmcv's CUDA operators, 0: do not), and all of pip's own
-(`PIP_INDEX_URL`, `PIP_EXTRA_INDEX_URL`, `PIP_FIND_LINKS`, ...).
+Environment variables: `PYTHON` (the interpreter to use), `STACK` (`classic` or `modern`: the set of
+versions; by default the one that suits the Python found, see `stacks.py`), `CXX`, `CFLAGS`,
+`MAX_JOBS` (parallel compilers), `FORCE_CUDA` (1: compile mmcv's CUDA operators, 0: do not), and all
+of pip's own (`PIP_INDEX_URL`, `PIP_EXTRA_INDEX_URL`, `PIP_FIND_LINKS`, ...).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 from pathlib import Path
 
 from environment import Environment
-from find_python import SetupError
+from stacks import SetupError
 
 ROOT = Path(__file__).resolve().parents[2]
 

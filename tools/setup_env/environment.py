@@ -19,11 +19,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable, NamedTuple
 
-from find_python import Python, SetupError, candidates, check_compiler, find_python, probe
+from compiler import build_variables, write_compiler
+from find_python import Python, check_compiler, find_python, probe
 from quiet_runner import QuietRunner, clock
+from stacks import CLASSIC, STACKS, SetupError, Stack, asked_for, for_python
 
 DISK_GB = 7.0
 GB_PER_COMPILER = 1.5
+MMCV_MINUTES = 12  # of one core, to compile mmcv-full
 
 # Run in the environment: does the compiled part of mmcv load, and has it CUDA where it must?
 OPS_TEST = """
@@ -84,6 +87,9 @@ class Environment:
         self.venv = root / '.venv'
         self.stamps = self.venv / '.setup'
         self.run = QuietRunner(self.venv / 'setup.log')
+        # An environment without a record is of the time before there were two sets. Where there is
+        # none yet, the set follows from the Python that `_prepare` finds.
+        self.stack = self._recorded_stack() or asked_for(environ) or CLASSIC
 
     @property
     def python(self) -> str:
@@ -93,13 +99,14 @@ class Environment:
     def steps(self) -> list[Step]:
         """List what has to be done, in order; each key covers the steps before it."""
         jobs = compile_jobs(self.environ)
-        minutes = max(2, round(12 / jobs))  # estimate: 505 CPU s for 58 of 72 files
+        minutes = max(2, round(MMCV_MINUTES / jobs))
+        locked = self.stack.constraints
         plan = (
-            ('tools', 'pip, setuptools, ninja', ('build.txt', 'constraints.txt'), '', self._tools),
+            ('tools', 'pip, setuptools, ninja', ('build.txt', locked), '', self._tools),
             (
                 'packages',
-                'torch, mmdet and all that has wheels (about 2 GB, 2-5 min)',
-                ('detector.txt', 'dev.txt', 'constraints.txt'),
+                'torch, mmdet and all that has wheels (2 GB or more, 2-5 min)',
+                ('detector.txt', 'dev.txt', locked),
                 '',
                 self._packages,
             ),
@@ -111,7 +118,7 @@ class Environment:
                 '',
                 self._mmcv,
             ),
-            ('no_deps', 'mmdet3d, lyft-dataset-sdk', ('no_deps.txt',), '', self._no_deps),
+            ('no_deps', 'mmdet3d, devkits', ('no_deps.txt',), '', self._no_deps),
             ('package', 'epropnp_det, editable', (), self._package_key(), self._package),
             ('check', 'importing it all', (), '', self._check),
         )
@@ -144,6 +151,7 @@ class Environment:
         Raises:
             SetupError: Something the user has to mend.
         """
+        self._refuse_another_stack()
         if not self.pending():
             return
         start = time.monotonic()
@@ -160,21 +168,45 @@ class Environment:
                 say(f'      done in {clock(time.monotonic() - begin)}')
         say(f'Ready after {clock(time.monotonic() - start)}: {self.python} ({base})')
 
+    def _recorded_stack(self) -> Stack | None:
+        """Return the set that the environment was made for, None where it does not say."""
+        record = self.stamps / 'stack'
+        name = record.read_text() if record.is_file() else ''
+        return next((stack for stack in STACKS if stack.name == name), None)
+
+    def _refuse_another_stack(self) -> None:
+        """Stop where the variable STACK asks for another set than the environment holds.
+
+        Raises:
+            SetupError: It does.
+        """
+        asked = asked_for(self.environ)
+        if asked not in (None, self.stack) and os.path.exists(self.python):
+            raise SetupError(
+                f'{self.venv} holds the {self.stack.name} set. Remove it (`make clean-env`), then '
+                f'run again with STACK={asked.name}; or use another clone for it.'
+            )
+
     def _prepare(self) -> str:
         """Check the machine, then make or repair the bare environment; say what it stands on."""
-        python = self._own_python() if self._works() else find_python(candidates(self.environ))
-        compiler = check_compiler(python, self.environ)
+        works = self._works()
+        python = self._own_python() if works else find_python(self.environ)
+        if not (works and self._recorded_stack()):
+            self.stack = asked_for(self.environ) or for_python(python.version)
+        compiler = check_compiler(python, self.stack.standard, self.environ)
         free = shutil.disk_usage(str(self.root)).free / 2**30
         if free < DISK_GB and not (self.stamps / 'packages').is_file():
             raise SetupError(f'About {DISK_GB:.0f} GB of disk are needed, {free:.1f} GB are free.')
-        if not self._works():
-            say('Making the environment with {} ({}.{}.{})'.format(python.path, *python.version))
+        if not works:
+            text = 'Making the environment with {} ({}.{}.{}), the {} set'
+            say(text.format(python.path, *python.version, self.stack.name))
             for name in ('bin', 'lib', 'lib64', 'include', 'pyvenv.cfg', '.setup'):
                 remove(self.venv / name)
             self.venv.mkdir(exist_ok=True)
             self.run([python.path, '-m', 'venv', str(self.venv)])
         self.stamps.mkdir(exist_ok=True)
-        return 'Python {}.{}.{}, {}'.format(*python.version, compiler)
+        (self.stamps / 'stack').write_text(self.stack.name)
+        return 'Python {}.{}.{}, {} set, {}'.format(*python.version, self.stack.name, compiler)
 
     def _works(self) -> bool:
         """Tell whether the environment's interpreter runs and has pip."""
@@ -190,7 +222,7 @@ class Environment:
             SetupError: It is of an unsupported version, or cannot compile extensions.
         """
         try:
-            return probe(self.python)
+            return probe(self.python, asked_for(self.environ))
         except SetupError as error:
             raise SetupError(
                 f'{self.python} {error}.\nRemove the folder (`make clean-env`) and run again.'
@@ -214,7 +246,7 @@ class Environment:
 
     def _files(self, *names: str) -> list[str]:
         folder = self.root / 'requirements'
-        found = ['-c', str(folder / 'constraints.txt')]
+        found = ['-c', str(folder / self.stack.constraints)]
         for name in names:
             found += ['-r', str(folder / name)]
         return found
@@ -228,8 +260,11 @@ class Environment:
     def _mmcv(self) -> None:
         """Compile mmcv-full, or take it from pip's cache if that copy fits this torch."""
         cuda = self._wants_cuda()
+        folder = self.venv / 'compiler'
+        real = self.environ.get('CXX') or 'c++'
+        write_compiler(folder, real, self.stack.standard, self.python)
         environ = {
-            'CFLAGS': '-g0 -O2 ' + self.environ.get('CFLAGS', ''),
+            **build_variables(folder, self.stack.standard, self.environ),
             'MAX_JOBS': str(compile_jobs(self.environ)),
             'MMCV_WITH_OPS': '1',
             'FORCE_CUDA': '1' if cuda else '0',
@@ -246,6 +281,7 @@ class Environment:
             again = ['--force-reinstall', '--no-cache-dir', '--no-binary', 'mmcv-full']
             self._pip(*again, *arguments, environ=environ)
             self.run(test)
+        remove(folder)  # the precompiled headers are large
         if cuda:
             (self.stamps / 'cuda').touch()
 

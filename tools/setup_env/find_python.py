@@ -11,11 +11,11 @@ import os
 import shlex
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-SUPPORTED = ((3, 11), (3, 10), (3, 9))  # the order of preference
+from stacks import SetupError, Stack, asked_for, listed, supported
 
 # What a Python must be able to do, run inside each candidate.
 PROBE = """
@@ -30,10 +30,6 @@ header = os.path.join(sysconfig.get_paths()['include'], 'Python.h')
 version = '%d.%d.%d' % sys.version_info[:3]
 print(version, os.path.isfile(header), sys.maxsize > 2 ** 32, ','.join(lost))
 """
-
-
-class SetupError(Exception):
-    """Something the user can mend; the message says how."""
 
 
 class Python(NamedTuple):
@@ -57,7 +53,7 @@ def candidates(environ: Mapping[str, str]) -> list[str]:
     ]
     pyenv = Path(environ.get('PYENV_ROOT') or home / '.pyenv') / 'versions'
     found = []
-    for major, minor in SUPPORTED:
+    for major, minor in supported(asked_for(environ)):
         name = f'python{major}.{minor}'
         found += [folder / name for folder in folders]
         found += sorted(pyenv.glob(f'{major}.{minor}.*/bin/python'), reverse=True)
@@ -66,8 +62,12 @@ def candidates(environ: Mapping[str, str]) -> list[str]:
     return list(dict.fromkeys(files))
 
 
-def probe(path: str) -> Python:
+def probe(path: str, stack: Stack | None = None) -> Python:
     """Run one interpreter and return it, if it can make the environment.
+
+    Args:
+        path: The interpreter.
+        stack: The set of packages that it must suit, None: any.
 
     Raises:
         SetupError: It does not run, has another version, or lacks a part; the message says which.
@@ -91,44 +91,55 @@ def probe(path: str) -> Python:
     version_text, header, wide, lost = parts
     major, minor, patch = (int(part) for part in version_text.split('.'))
     short = f'{major}.{minor}'
-    if (major, minor) not in SUPPORTED:
-        raise SetupError(f'is Python {version_text}; 3.9, 3.10 or 3.11 is needed')
+    if (major, minor) not in supported(stack):
+        wanted = listed(supported(stack)) + (f' for STACK={stack.name}' if stack else '')
+        raise SetupError(f'is Python {version_text}; {wanted} is needed')
     if wide != 'True':
         raise SetupError('is a 32-bit Python; torch has 64-bit packages only')
     if 'ensurepip' in lost or 'venv' in lost:
-        raise SetupError(f'cannot make environments; on Debian: apt install python{short}-venv')
+        raise SetupError(
+            f'cannot make environments; on Debian, Ubuntu: sudo apt install python{short}-venv'
+        )
     if header != 'True':
-        raise SetupError(f'has no Python.h; on Debian: apt install python{short}-dev')
+        raise SetupError(f'has no Python.h; on Debian, Ubuntu: sudo apt install python{short}-dev')
     if lost:
         raise SetupError('was built without ' + lost)
     return Python(path, (major, minor, patch))
 
 
-def find_python(paths: Sequence[str]) -> Python:
+def find_python(environ: Mapping[str, str]) -> Python:
     """Return the first interpreter that passes `probe`.
 
     Raises:
         SetupError: None does; the message lists what was tried and what to install.
     """
+    stack = asked_for(environ)
     refused = []
-    for path in paths:
+    for path in candidates(environ):
         try:
-            return probe(path)
+            return probe(path, stack)
         except SetupError as error:
             refused.append(f'  {path} {error}')
-    tried = '\n'.join(refused) or '  (nothing named python3.9, python3.10, python3.11 or python3)'
+    wanted = listed(supported(stack)) + (f' (for STACK={stack.name})' if stack else '')
+    tried = '\n'.join(refused) or '  (nothing named python3 or python3.9 to python3.13)'
     raise SetupError(
-        'No usable Python 3.9, 3.10 or 3.11 (numpy 1.23 and torch 2.0 have no packages for newer '
-        f'ones). Tried:\n{tried}\nInstall one and run again, for example:\n'
-        '  Debian, Ubuntu:  sudo apt install python3.11 python3.11-venv python3.11-dev\n'
-        '  Fedora:          sudo dnf install python3.11 python3.11-devel\n'
-        '  anywhere:        pyenv install 3.11   or   conda create -p ~/python311 python=3.11\n'
-        'or name it: make setup PYTHON=/path/to/python3.11'
+        f'No usable Python {wanted}. Tried:\n{tried}\n'
+        'Install one and run again, for example:\n'
+        '  Debian 12 and newer, Ubuntu 22.04 and newer (their own Python will do):\n'
+        '                   sudo apt install python3 python3-venv python3-dev build-essential\n'
+        '  Fedora:          sudo dnf install python3.12 python3.12-devel gcc-c++\n'
+        '  anywhere:        pyenv install 3.12   or   conda create -p ~/python312 python=3.12\n'
+        'or name it: make setup PYTHON=/path/to/python3.12'
     )
 
 
-def check_compiler(python: Python, environ: Mapping[str, str]) -> str:
-    """Compile a C++14 file that includes Python.h; return the compiler's name.
+def check_compiler(python: Python, standard: str, environ: Mapping[str, str]) -> str:
+    """Compile a C++ file that includes Python.h; return the compiler's name.
+
+    Args:
+        python: The interpreter whose headers are used.
+        standard: Of C++, such as `c++20`.
+        environ: The environment variables; `CXX` names the compiler.
 
     Raises:
         SetupError: No compiler, or it cannot compile; the message says what to install.
@@ -141,7 +152,7 @@ def check_compiler(python: Python, environ: Mapping[str, str]) -> str:
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / 'probe.cpp'
         source.write_text('#include <Python.h>\n#include <vector>\nstd::vector<int> probe{1};\n')
-        command = [*shlex.split(compiler), '-std=c++14', '-I', include, '-c', str(source)]
+        command = [*shlex.split(compiler), f'-std={standard}', '-I', include, '-c', str(source)]
         try:
             done = subprocess.run(
                 command + ['-o', str(source) + '.o'],

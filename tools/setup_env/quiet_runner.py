@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from find_python import SetupError
+from stacks import SetupError
 
 # What the log says -> what helps. The first match wins.
 CURES = (

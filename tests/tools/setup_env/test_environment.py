@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from environment import OPS_TEST, Environment, Step, compile_jobs
-from find_python import SetupError
 from quiet_runner import QuietRunner, child_environ, clock, cure_for
+from stacks import CLASSIC, MODERN, STACKS, SetupError, asked_for, for_python
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -67,6 +67,41 @@ class TestPending:
         assert pending(root, FORCE_CUDA='1') == []
 
 
+class TestStacks:
+    @pytest.mark.parametrize(
+        ('version', 'stack'),
+        [
+            ((3, 9, 18), CLASSIC),
+            ((3, 11, 7), CLASSIC),
+            ((3, 12, 1), MODERN),
+            ((3, 13, 0), MODERN),
+        ],
+    )
+    def test_each_python_has_its_set(self, version, stack):
+        assert for_python(version) is stack
+
+    def test_unknown_name(self):
+        with pytest.raises(SetupError, match='`classic` or `modern`'):
+            asked_for({'STACK': 'moderm'})
+
+    def test_every_set_is_locked(self):
+        for stack in STACKS:
+            assert (REPOSITORY / 'requirements' / stack.constraints).is_file()
+
+    def test_another_set_than_the_environment_holds_is_refused(self, root):
+        (root / '.venv/.setup/stack').write_text('classic')
+        before = sorted(path.name for path in (root / '.venv/.setup').iterdir())
+        Environment(root, {'STACK': 'classic'}).make()  # nothing to do
+        with pytest.raises(SetupError, match='(?s)holds the classic set.*make clean-env.*modern'):
+            Environment(root, {'STACK': 'modern'}).make()
+        assert sorted(path.name for path in (root / '.venv/.setup').iterdir()) == before
+
+    def test_the_record_decides_where_nothing_is_asked_for(self, root):
+        (root / '.venv/.setup/stack').write_text('modern')
+        assert pending(root)[0] == 'tools'  # its stamps are those of the classic set
+        assert Environment(root, {}).stack is MODERN
+
+
 class Recorded(Environment):
     """An environment with two steps that only note that they ran."""
 
@@ -84,14 +119,8 @@ class Recorded(Environment):
         self.done.append(name)
 
 
-@pytest.fixture(scope='module')
-def python_311():
-    if sys.version_info[:2] not in ((3, 9), (3, 10), (3, 11)):
-        pytest.skip('needs one of the Pythons that the detector runs on')
-
-
 class TestMake:
-    def test_resumes_and_then_does_nothing(self, tmp_path, python_311, capsys):
+    def test_resumes_and_then_does_nothing(self, tmp_path, capsys):
         half_made = tmp_path / '.venv/bin'
         half_made.mkdir(parents=True)
         (half_made / 'python').symlink_to('/nowhere/python')
@@ -117,9 +146,9 @@ class TestMake:
         environment = Recorded(tmp_path)
         fake = Path(environment.python)
         fake.parent.mkdir(parents=True)
-        fake.write_text('#!/bin/sh\necho "3.13.0 True True "\n')
+        fake.write_text('#!/bin/sh\necho "3.15.0 True True "\n')
         fake.chmod(0o755)
-        with pytest.raises(SetupError, match='(?s)is Python 3.13.0.*make clean-env'):
+        with pytest.raises(SetupError, match='(?s)is Python 3.15.0.*make clean-env'):
             environment.make()
 
 

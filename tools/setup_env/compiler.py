@@ -100,16 +100,17 @@ def compile_file(folder: Path, standard: str, compiler: list[str], arguments: li
     full = [*arguments, f'-std={standard}']
     is_one_file = '-c' in arguments and sum(bool(SOURCE.search(part)) for part in arguments) == 1
     if is_one_file and is_gcc(compiler) and precompile(compiler, full, folder):
-        full = ['-include', str(folder / HEADER), *full]
-    return subprocess.call([*compiler, *full])
+        quick = [*compiler, '-include', str(folder / HEADER), *full]
+        if subprocess.call(quick) == 0:
+            return 0
+    return subprocess.call([*compiler, *full])  # also where a precompiled header is of no use
 
 
 def main() -> int:
     """Write the command for this interpreter's torch, or be the command."""
     if sys.argv[1:2] == ['--as']:
-        folder, standard, count = sys.argv[2:5]
-        compiler, arguments = sys.argv[5 : 5 + int(count)], sys.argv[5 + int(count) :]
-        return compile_file(Path(folder), standard, compiler, arguments)
+        end = 5 + int(sys.argv[4])
+        return compile_file(Path(sys.argv[2]), sys.argv[3], sys.argv[5:end], sys.argv[end:])
     if len(sys.argv) != 2 or sys.argv[1].startswith('-'):
         print(__doc__)
         return 2

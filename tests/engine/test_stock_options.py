@@ -65,8 +65,9 @@ def test_what_evaluation_lacks_is_known_before_the_first_epoch(train, monkeypatc
 
     monkeypatch.setattr(TinyImages, 'check_evaluation', check_evaluation, raising=False)
     with pytest.raises(ValueError, match='no tables'):
-        train(validate=True)
+        train(validate=True, **{'evaluation.interval': 3})
     assert not list((tmp_path / 'work').glob('*.pth'))
+    train(validate=True, **{'evaluation.interval': 4})  # which never comes
 
 
 def test_results_outlive_an_evaluation_that_fails(train, monkeypatch, tmp_path):

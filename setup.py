@@ -8,13 +8,13 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).resolve().parent
 README = ROOT / 'README.md'
 VERSION = re.search(
-    r"__version__ = '(.+)'", (ROOT / 'projects/epropnp_det/version.py').read_text()
+    r"__version__ = '(.+)'", (ROOT / 'projects/epropnp_det/version.py').read_text(encoding='utf-8')
 ).group(1)
 
 
 def requirements(name):
     """Read a requirements file without its comments."""
-    lines = (ROOT / 'requirements' / name).read_text().splitlines()
+    lines = (ROOT / 'requirements' / name).read_text(encoding='utf-8').splitlines()
     return [line.split('#')[0].strip() for line in lines if line.split('#')[0].strip()]
 
 
@@ -23,7 +23,7 @@ setup(
     version=VERSION,
     description='End-to-end probabilistic Perspective-n-Points, for monocular 3D object detection '
     'on MMDetection3D and for your own network',
-    long_description=README.read_text() if README.exists() else '',
+    long_description=README.read_text(encoding='utf-8') if README.exists() else '',
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     license_files=['LICENSE'],

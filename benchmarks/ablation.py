@@ -164,7 +164,7 @@ def is_measured(folder: Path, cfg: Config) -> bool:
     record = folder / 'measured.json'
     if not record.is_file():
         return False
-    return json.loads(record.read_text())['fingerprint'] == config_fingerprint(cfg)
+    return json.loads(record.read_text(encoding='utf-8'))['fingerprint'] == config_fingerprint(cfg)
 
 
 def measure_run(args: argparse.Namespace, folder: Path, cfg: Config) -> None:
@@ -179,14 +179,14 @@ def measure_run(args: argparse.Namespace, folder: Path, cfg: Config) -> None:
     np.savez_compressed(folder / 'shown.npz', **shown._asdict())
     values = [{k: v.tolist() for k, v in measured._asdict().items()} for measured in curve]
     record = {'fingerprint': config_fingerprint(cfg), 'steps': steps, 'curve': values}
-    (folder / 'measured.json').write_text(json.dumps(record))
+    (folder / 'measured.json').write_text(json.dumps(record), encoding='utf-8')
     for step in steps[:-1]:
         (folder / 'train' / f'iter_{step}.pth').unlink()
 
 
 def read_run(title: str, seed: int, folder: Path) -> Run:
     """What was measured of a run."""
-    record = json.loads((folder / 'measured.json').read_text())
+    record = json.loads((folder / 'measured.json').read_text(encoding='utf-8'))
     curve = [Measured(**{k: np.array(v) for k, v in m.items()}) for m in record['curve']]
     return Run(title, seed, record['steps'], curve)
 
@@ -206,7 +206,7 @@ def report(args: argparse.Namespace, done: Sequence[tuple[Variant, int, Path]]) 
         f'{args.iters} steps each, {cars} held-out cars; in brackets 95 % intervals over cars and '
         f'seeds, in bold what they do not tell from the best.\n\n{markdown_table(runs)}'
     )
-    (out / 'table.md').write_text(text)
+    (out / 'table.md').write_text(text, encoding='utf-8')
     draw_intervals(runs, out / 'intervals.png')
     draw_objects(list(first.items()), out / 'objects.png')
     return text

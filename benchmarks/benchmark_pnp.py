@@ -230,7 +230,7 @@ def speed_table(device: str, repeats: int) -> None:
 
 def real_objects(path: Path, points: int, noise: float, outliers: float, limit: int = 0) -> Objects:
     """Points inside the boxes of a mono3d json, seen by its cameras; float64."""
-    content = json.loads(path.read_text())
+    content = json.loads(path.read_text(encoding='utf-8'))
     cameras = {image['id']: image['cam_intrinsic'] for image in content['images']}
     boxes, intrinsics = [], []
     for annotation in content['annotations']:

@@ -54,7 +54,7 @@ def main() -> None:
     chance = {name: float(values[f'img_bbox_NuScenes/{name}']) for name in ('NDS', 'mAP')}
     print(f'on the wrong frames: mAP {chance["mAP"]:.4f}, NDS {chance["NDS"]:.4f}')
     if args.out:
-        Path(args.out).write_text(json.dumps(chance, indent=1) + '\n')
+        Path(args.out).write_text(json.dumps(chance, indent=1) + '\n', encoding='utf-8')
 
 
 if __name__ == '__main__':

@@ -91,7 +91,7 @@ def main() -> None:
             | {'recall': r.recall, 'precision': r.precision}
             for name, threshold, r in rows
         ]
-        Path(args.out).write_text(json.dumps(records, indent=1) + '\n')
+        Path(args.out).write_text(json.dumps(records, indent=1) + '\n', encoding='utf-8')
 
 
 if __name__ == '__main__':

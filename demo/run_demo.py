@@ -124,7 +124,7 @@ def plan(args: argparse.Namespace, config: str, cfg: Config) -> list[Step]:
 
 def read_metrics(path: Path) -> dict[str, float]:
     """NDS, mAP and the five errors of ``metrics.json``."""
-    values = json.loads(path.read_text())
+    values = json.loads(path.read_text(encoding='utf-8'))
     found = {name.rpartition('/')[2]: value for name, value in values.items()}
     return {name: found[name] for name in METRICS}
 
@@ -145,7 +145,7 @@ def summarise(
     }
     lines = ['# EPro-PnP-Det demo', '', '| metric | value | meaning |', '|---|---|---|']
     lines += [f'| {name} | {metrics[name]:.4f} | {METRICS[name]} |' for name in METRICS]
-    chance = json.loads((work / 'eval' / 'chance.json').read_text())['mAP']
+    chance = json.loads((work / 'eval' / 'chance.json').read_text(encoding='utf-8'))['mAP']
     lines += [f'| mAP by chance | {chance:.4f} | the same detections on the wrong frames |']
     lines += ['', f"Synthetic mini_val, nuscenes-devkit's evaluator, seed {args.seed}.", '']
     lines += ['| step | seconds |', '|---|---|']
@@ -153,7 +153,7 @@ def summarise(
     lines += [f'| total | {sum(seconds.values()):.0f} |', '', '| what | where |', '|---|---|']
     lines += [f'| {name} | {place} |' for name, place in places.items()]
     text = '\n'.join(lines) + '\n'
-    (work / 'summary.md').write_text(text)
+    (work / 'summary.md').write_text(text, encoding='utf-8')
     record = {
         'metrics': metrics,
         'chance_mAP': chance,
@@ -161,7 +161,7 @@ def summarise(
         'seed': args.seed,
         'places': {name: str(place) for name, place in places.items()},
     }
-    (work / 'summary.json').write_text(json.dumps(record, indent=1) + '\n')
+    (work / 'summary.json').write_text(json.dumps(record, indent=1) + '\n', encoding='utf-8')
     return text
 
 

@@ -61,7 +61,7 @@ def run_python(repository, script, versions=None, blocked=()):
         capture_output=True,
         text=True,
         env=environ,
-        timeout=120,
+        timeout=600,  # ends a hang, whatever the machine does besides
     )
 
 

@@ -138,7 +138,7 @@ def make_crops(ann_file: Path, data_root: Path, out_file: Path, spec: CropSpec) 
     Raises:
         ValueError: If no object fits the specification.
     """
-    content = json.loads(ann_file.read_text())
+    content = json.loads(ann_file.read_text(encoding='utf-8'))
     ids = {c['id'] for c in content['categories'] if c['name'] in spec.classes}
     annotations = defaultdict(list)
     for annotation in content['annotations']:

@@ -8,7 +8,7 @@ def run(repository, *arguments):
         [sys.executable, script, '--threads', '1', *arguments],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,  # ends a hang, whatever the machine does besides
     )
 
 

@@ -43,7 +43,7 @@ def noisy_copies(results, seed=0, copies=3):
 
 def submission(dataset, results, folder):
     files, _ = dataset.format_results(results, str(folder))
-    return json.loads(open(files['img_bbox']).read())
+    return json.loads(open(files['img_bbox'], encoding='utf-8').read())
 
 
 # ---- reading

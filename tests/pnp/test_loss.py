@@ -99,7 +99,7 @@ def test_processes_agree_on_the_normaliser(tmp_path):
     ]
     for process in processes:
         process.start()
-    results = [queue.get(timeout=60) for _ in processes]
+    results = [queue.get(timeout=600) for _ in processes]
     for process in processes:
         process.join(60)
     assert results[0] == results[1]

@@ -110,7 +110,7 @@ def test_another_spec_does_not_go_on_with_it(interrupted, monkeypatch):
 
 
 def test_two_processes_do_not_write_the_same_folder(tmp_path):
-    with open(tmp_path / '.out.lock', 'w') as lock:
+    with open(tmp_path / '.out.lock', 'w', encoding='utf-8') as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(FileExistsError, match='another process'):
             make_dataset(tmp_path / 'out', TINY, progress=False)

@@ -231,7 +231,7 @@ def _fingerprint(folder: Path) -> list:
 def _open_parts(folder: Path, identity: dict) -> None:
     """Empties the folder unless its parts were made from the same tables."""
     stamp = folder / 'identity.json'
-    if not stamp.is_file() or json.loads(stamp.read_text()) != identity:
+    if not stamp.is_file() or json.loads(stamp.read_text(encoding='utf-8')) != identity:
         shutil.rmtree(folder, ignore_errors=True)
         write_json(stamp, identity)
 
@@ -274,7 +274,9 @@ def _join(parts: list[Path], info: dict) -> Iterator[str]:
 
     def records(section: int) -> Iterator[str]:
         for path in parts:
-            yield from filter(None, path.read_text().split('\n\n')[section].split('\n'))
+            yield from filter(
+                None, path.read_text(encoding='utf-8').split('\n\n')[section].split('\n')
+            )
 
     yield '{"images": ['
     for number, image in enumerate(records(0)):

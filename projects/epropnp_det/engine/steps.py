@@ -118,7 +118,7 @@ class StepChain:
 
     def _read(self) -> dict[str, dict]:
         try:
-            return json.loads(self.state_file.read_text())
+            return json.loads(self.state_file.read_text(encoding='utf-8'))
         except (FileNotFoundError, json.JSONDecodeError):
             return {}
 

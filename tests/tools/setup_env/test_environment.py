@@ -31,6 +31,32 @@ def root(tmp_path):
     return root
 
 
+@pytest.fixture
+def interruptible():
+    """SIGINT interrupts, as in a terminal; a shell starts background jobs with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def wait_until(condition, seconds=30):
+    """Returns once a condition holds; a machine at work may take its time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, 'waited in vain'
+        time.sleep(0.05)
+
+
+def interrupt_once(condition):
+    """Sends this process SIGINT as soon as a condition holds."""
+
+    def interrupt():
+        wait_until(condition)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+
+
 def pending(root, **environ):
     return [step.name for step in Environment(root, environ).pending()]
 
@@ -243,16 +269,15 @@ class TestQuietRunner:
         run([sys.executable, '-c', script])
         assert 'file 3/72' in capsys.readouterr().out
 
-    def test_an_interruption_ends_what_the_command_started(self, tmp_path):
+    def test_an_interruption_ends_what_the_command_started(self, tmp_path, interruptible):
         note = tmp_path / 'pid'
-        script = f'sleep 60 & echo $! > {note}; wait'
-        timer = threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
+        # The note appears complete, so that it cannot be read half written.
+        script = f'sleep 60 & echo $! > {note}.part; mv {note}.part {note}; wait'
+        interrupt_once(note.exists)
         with pytest.raises(KeyboardInterrupt):
             QuietRunner(tmp_path / 'log')(['sh', '-c', script])
-        time.sleep(0.2)
         state = Path(f'/proc/{int(note.read_text())}/stat')
-        assert not state.exists() or state.read_text().split()[2] == 'Z'
+        wait_until(lambda: not state.exists() or state.read_text().split()[2] == 'Z')
 
     def test_commands_ask_nothing_and_see_no_other_python(self, monkeypatch):
         monkeypatch.setenv('PYTHONPATH', '/elsewhere')

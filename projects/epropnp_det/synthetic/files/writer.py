@@ -128,9 +128,10 @@ def _join_tables(spec: Spec, root: Path) -> None:
     fixed = fixed_tables(spec.seed)
     for name in TABLES:
         texts: Iterable[str] = (
-            (root / _PARTS / f'{index:03d}-{name}.json').read_text() for index in spec.indices
+            (root / _PARTS / f'{index:03d}-{name}.json').read_text(encoding='utf-8')
+            for index in spec.indices
         )
-        with open(root / spec.version / f'{name}.json', 'w') as file:
+        with open(root / spec.version / f'{name}.json', 'w', encoding='utf-8') as file:
             filled = False
             for text in (_rows(fixed[name]), *texts) if name in fixed else texts:
                 if text:
@@ -157,13 +158,13 @@ def _unfinished(target: Path, spec: Spec) -> Iterator[Path]:
     """
     root = target.parent / f'.{target.name}.unfinished'
     root.mkdir(parents=True, exist_ok=True)
-    with open(target.parent / f'.{target.name}.lock', 'w') as lock:
+    with open(target.parent / f'.{target.name}.lock', 'w', encoding='utf-8') as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise FileExistsError(f'{target} is just being written by another process') from None
         mark, fingerprint = root / 'spec.json', _fingerprint(spec)
-        if not mark.exists() or mark.read_text() != fingerprint:
+        if not mark.exists() or mark.read_text(encoding='utf-8') != fingerprint:
             shutil.rmtree(root)
             root.mkdir()
             for channel in (*CAMERA_NAMES, LIDAR_NAME):

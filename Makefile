@@ -24,10 +24,11 @@ setup:  ## make .venv with everything in it (once; 10 to 25 minutes on 2 cores)
 demo: setup  ## synthetic nuScenes -> train -> evaluate -> pictures, in work_dirs/demo
 	@$(AT_ROOT) $(PY) demo/run_demo.py
 
-lint: setup  ## style and types
+lint: setup  ## style, types, and who may import whom
 	@$(AT_ROOT) $(PY) -m ruff check $(PATHS)
 	@$(AT_ROOT) $(PY) -m ruff format --check $(PATHS)
 	@$(AT_ROOT) $(PY) -m mypy
+	@$(AT_ROOT) .venv/bin/lint-imports --no-cache
 
 test: lint  ## style, types, and the test suite with its coverage
 	@$(AT_ROOT) $(PY) -m pytest --cov=epropnp_det --cov-report=term

@@ -22,7 +22,7 @@ from torch import nn
 
 from epropnp_det.apis import init_detector, report, to_objects
 from epropnp_det.apis.inference import forward
-from epropnp_det.models.views import mirrored_head
+from epropnp_det.models.heads import mirrored_head
 from epropnp_det.progress import progress
 from epropnp_det.visualization import Objects
 

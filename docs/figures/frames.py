@@ -15,7 +15,7 @@ matplotlib.use('Agg')
 import matplotlib.pyplot as plt
 import numpy as np
 
-from epropnp_det.box_geometry import rotations
+from epropnp_det.boxes.arrays import rotations
 
 IMAGE = Path(__file__).resolve().parents[1] / 'images' / 'frames.png'
 RED, GREEN, BLUE, INK, GREY = '#c0392b', '#1e8449', '#1f5fa8', '#222222', '#8a8a8a'

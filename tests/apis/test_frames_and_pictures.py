@@ -8,7 +8,7 @@ from mmdet3d.core import bbox3d2result
 
 from epropnp_det.apis import ImageDetections, read_frames, save_pictures, to_objects
 from epropnp_det.apis.pictures import evenly_spread
-from epropnp_det.models.box_conversion import instance_from_boxes3d
+from epropnp_det.boxes.instances import instance_from_boxes3d
 from epropnp_det.visualization import project
 
 CLASSES = ('car', 'pedestrian', 'traffic_cone')

@@ -7,17 +7,18 @@ import pytest
 import torch
 from mmcv import Config
 
-from epropnp_det.datasets import NuScenesEProPnPDataset
-from epropnp_det.datasets.submission import ATTRIBUTES as ATTRIBUTE_NAMES
-from epropnp_det.datasets.submission import CLASS_ATTRIBUTES
-from epropnp_det.models.box_conversion import (
+from epropnp_det.boxes.instances import (
     boxes3d_from_instance,
     instance_from_boxes3d,
     velocities_from_instance,
 )
+from epropnp_det.boxes.tensors import project_boxes
+from epropnp_det.datasets import NuScenesEProPnPDataset
+from epropnp_det.datasets.submission import ATTRIBUTES as ATTRIBUTE_NAMES
+from epropnp_det.datasets.submission import CLASS_ATTRIBUTES
 from epropnp_det.models.coders import MultiClassLogDimCoder
 from epropnp_det.models.correspondence.image_transform import network_to_image
-from epropnp_det.models.decoding import Detections, decode_detections, project_boxes
+from epropnp_det.models.decoding import Detections, decode_detections
 from epropnp_det.models.structures import Correspondences, ImageGeometry
 from epropnp_det.models.targets import Candidates, volume_centers
 from epropnp_det.pnp import EProPnP4DoF, LMSolver, PerspectiveCamera, RSLMSolver

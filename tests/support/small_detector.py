@@ -12,7 +12,7 @@ from mmdet3d.models.builder import DETECTORS
 from torch import nn
 
 import epropnp_det.datasets.pipelines  # noqa: F401  registers the steps
-from epropnp_det.models.box_conversion import instance_from_boxes3d
+from epropnp_det.boxes.instances import instance_from_boxes3d
 
 CLASSES = ('car', 'pedestrian', 'traffic_cone')
 CAMERAS = ('FRONT', 'FRONT_RIGHT', 'FRONT_LEFT', 'BACK', 'BACK_LEFT', 'BACK_RIGHT')

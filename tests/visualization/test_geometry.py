@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from epropnp_det.box_geometry import box_corners, project, rotations
+from epropnp_det.boxes.arrays import box_corners, project, rotations
 from epropnp_det.visualization import geometry
 
 CAM2IMG = np.array([[1266.4, 0.0, 816.3], [0.0, 1266.4, 491.5], [0.0, 0.0, 1.0]])

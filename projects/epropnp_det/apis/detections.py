@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
+from ..boxes.instances import velocities_from_instance
 from ..datasets.submission import ATTRIBUTES
-from ..models.box_conversion import velocities_from_instance
 from ..visualization import CameraView, Objects, project_boxes_2d
 from .results import to_objects
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..models.box_conversion import boxes3d_from_instance
+from ..boxes.instances import boxes3d_from_instance
 from ..visualization import Objects
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from ..box_geometry import UNIT_CORNERS, points_of_boxes, rotations
-from .box_projection import image_bboxes
+from ..boxes.arrays import UNIT_CORNERS, points_of_boxes, rotations
+from ..boxes.image_extent import image_bboxes
 
 OPTIONAL = ('bbox', 'area', 'center2d')
 

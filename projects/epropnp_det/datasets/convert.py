@@ -15,8 +15,8 @@ import numpy as np
 from nuscenes import NuScenes
 from nuscenes.eval.detection.utils import category_to_detection_name
 
-from ..box_geometry import UNIT_CORNERS, points_of_boxes, project
-from .box_projection import image_bboxes, truncations
+from ..boxes.arrays import UNIT_CORNERS, points_of_boxes, project
+from ..boxes.image_extent import image_bboxes, truncations
 from .rotations import quaternion_to_matrix
 from .submission import ATTRIBUTES, CLASS_ATTRIBUTES
 

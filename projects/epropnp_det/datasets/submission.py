@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from mmcv.ops import nms_rotated
 
-from epropnp_det.models.box_conversion import boxes3d_from_instance, velocities_from_instance
+from epropnp_det.boxes.instances import boxes3d_from_instance, velocities_from_instance
 
 from .rotations import multiply_quaternions, quaternion_to_matrix
 

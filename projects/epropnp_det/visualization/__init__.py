@@ -4,7 +4,7 @@ Nothing here knows of networks or data sets. A view returns a new picture, or dr
 given as ``out``, so that views can be laid over each other.
 """
 
-from ..box_geometry import box_corners, project
+from ..boxes.arrays import box_corners, project
 from .bev_view import draw_bev, draw_surround_bev
 from .camera_view import draw_boxes_2d, draw_boxes_3d
 from .geometry import project_boxes_2d, project_segments

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..box_geometry import BOTTOM_FACE, box_corners
+from ..boxes.arrays import BOTTOM_FACE, box_corners
 from . import geometry
 from .camera_view import has_heading
 from .canvas import (

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..box_geometry import BOTTOM_FACE, EDGES, FRONT_FACE, box_corners, project
+from ..boxes.arrays import BOTTOM_FACE, EDGES, FRONT_FACE, box_corners, project
 from . import geometry
 from .canvas import (
     Color,

@@ -1,4 +1,4 @@
-"""Checks, clipping and projection under every picture; boxes themselves: ``box_geometry``.
+"""Checks, clipping and projection under every picture; boxes themselves: ``boxes.arrays``.
 
 Pixels are edge based, so the centre of the first pixel is 0.5 (docs/method.md 0), and pictures take
 ``cam2img`` to map to these, as stock mmdet3d does. A detector of v1 or v1b takes it to map to
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..box_geometry import (
+from ..boxes.arrays import (
     EDGES,
     UNIT_CORNERS,
     Segments,
@@ -18,6 +18,7 @@ from ..box_geometry import (
     box_corners,
     cut_at_near_plane,
     project,
+    projected_bounds,
     rotations,
 )
 
@@ -122,9 +123,6 @@ def project_boxes_2d(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Tight 2D boxes around the part of each 3D box in front of the near plane.
 
-    The extremes run over the ends of all twelve cut edges, which are the vertices of the cut
-    box: the result does not depend on the order of edges (docs/differences.md W6).
-
     Args:
         boxes: ``[l, h, w, x, y, z, yaw]``, (n, 7).
         cam2img: Intrinsics, (3, 3).
@@ -134,10 +132,8 @@ def project_boxes_2d(
     Returns:
         x1, y1, x2, y2 in pixels, (n, 4), zeros where nothing shows; and what shows, bool (n,).
     """
-    edges = project_segments(box_corners(boxes)[:, EDGES], cam2img, near)  # (n, 12, 2, 2)
-    keep = edges.visible[..., None, None]
-    low = np.where(keep, edges.points, np.inf).min(axis=(1, 2))  # (n, 2)
-    high = np.where(keep, edges.points, -np.inf).max(axis=(1, 2))
+    bounds, edges = projected_bounds(box_corners(boxes), as_cam2img(cam2img), near)
+    low, high = bounds[:, :2], bounds[:, 2:]
     visible = edges.visible.any(axis=1)
     if image_size is not None:
         low, high = np.clip(low, 0, image_size), np.clip(high, 0, image_size)

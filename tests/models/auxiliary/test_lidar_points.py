@@ -5,10 +5,10 @@ import math
 import pytest
 import torch
 
+from epropnp_det.boxes.instances import boxes3d_from_instance
 from epropnp_det.datasets import NuScenesEProPnPDataset
 from epropnp_det.models.auxiliary import LidarPoints, cell_targets, object_points
 from epropnp_det.models.auxiliary.objects import SupervisedObjects
-from epropnp_det.models.box_conversion import boxes3d_from_instance
 from epropnp_det.models.structures import ImageGeometry
 
 

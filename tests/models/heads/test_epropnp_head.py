@@ -9,7 +9,7 @@ from mmcv import Config
 from mmdet3d.core import CameraInstance3DBoxes
 from mmdet3d.models import build_model
 
-from epropnp_det.models.box_geometry import projected_bounds
+from epropnp_det.boxes.tensors import projected_bounds
 from epropnp_det.models.structures import GroundTruth, ImageGeometry
 
 LOSSES = {

@@ -11,7 +11,7 @@ from mmdet3d.core.bbox import get_box_type
 from mmdet3d.datasets.pipelines import Compose
 from mmdet3d.models import build_model
 
-from epropnp_det.models.views import mirrored_head
+from epropnp_det.models.heads import mirrored_head
 
 WIDTH, HEIGHT = 192, 96
 CAM2IMG = np.array([[150.0, 0, 100], [0, 150, 48], [0, 0, 1]])

@@ -2,7 +2,6 @@
 
 from .decoder import Detections, decode_detections, posterior_score
 from .dense_maps import DenseMaps, cell_to_image, score_map
-from .projection import project_boxes
 from .suppression import bev_nms, projected_nms
 
 __all__ = [
@@ -12,7 +11,6 @@ __all__ = [
     'cell_to_image',
     'decode_detections',
     'posterior_score',
-    'project_boxes',
     'projected_nms',
     'score_map',
 ]

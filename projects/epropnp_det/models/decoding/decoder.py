@@ -10,10 +10,10 @@ from torch import Tensor
 
 from epropnp_det.pnp import MonteCarloResult, PnPResult
 
+from ...boxes.tensors import project_boxes
 from ..losses import distance_score
 from ..structures import Correspondences, ImageGeometry
 from ..targets import Candidates
-from .projection import project_boxes
 from .suppression import bev_nms, projected_nms
 
 __all__ = ['Detections', 'decode_detections', 'posterior_score']

@@ -12,8 +12,8 @@ from mmdet3d.models.builder import DETECTORS
 from mmdet3d.models.detectors import SingleStageMono3DDetector
 from torch import Tensor
 
+from ...boxes.instances import instance_from_boxes3d
 from ...engine.losses import LossLog, parse_losses
-from ..box_conversion import instance_from_boxes3d
 from ..decoding import Detections
 
 __all__ = ['EProPnPDet']

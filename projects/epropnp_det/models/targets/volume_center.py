@@ -20,7 +20,7 @@ from torch import Tensor
 
 from epropnp_det.pnp.pose import Pose4DoF
 
-from ..box_geometry import projected_bounds
+from ...boxes.tensors import projected_bounds
 
 _TINY_DIRECTION = 1e-9
 

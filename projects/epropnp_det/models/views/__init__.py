@@ -2,6 +2,5 @@
 
 from .alignment import align_views, average_logits
 from .merging import merge_views
-from .mirrored_head import mirrored_head
 
-__all__ = ['align_views', 'average_logits', 'merge_views', 'mirrored_head']
+__all__ = ['align_views', 'average_logits', 'merge_views']

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-if TYPE_CHECKING:
-    from .population import Population
+from .population import Population
 
 _STANDING, _MOVING = 'pedestrian.standing', 'pedestrian.moving'
 

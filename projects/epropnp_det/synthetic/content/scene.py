@@ -7,7 +7,8 @@ import numpy as np
 from .cameras import make_rig
 from .conditions import Conditions
 from .degenerate import breaks_converter
-from .population import Population, populate
+from .inhabitants import populate
+from .population import Population
 from .scenery import make_scenery
 from .terrain import Terrain, make_hills
 from .weather import change_light

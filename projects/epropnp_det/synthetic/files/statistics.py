@@ -18,7 +18,7 @@ from nuscenes.nuscenes import NuScenes
 from nuscenes.utils.geometry_utils import BoxVisibility
 from pyquaternion import Quaternion
 
-from ...datasets.box_projection import truncations
+from ...boxes.image_extent import truncations
 from ...inputs import read_image
 from ...visualization import class_color
 

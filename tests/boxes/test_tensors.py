@@ -5,8 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from epropnp_det.models.box_geometry import box_corners
-from epropnp_det.models.decoding import project_boxes
+from epropnp_det.boxes.tensors import box_corners, project_boxes
 
 CAM2IMG = torch.tensor([[1260.0, 0, 800], [0, 1260, 450], [0, 0, 1]])
 SIZE = torch.tensor([[1600.0, 900.0]])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import shapely
 
-from ..box_geometry import EDGES, cut_at_near_plane, points_of_boxes, project
+from .arrays import points_of_boxes, project, projected_bounds
 
 GRID_STEPS = 10
 _AXIS = (np.arange(GRID_STEPS) + 0.5) / GRID_STEPS - 0.5
@@ -31,18 +31,15 @@ def image_bboxes(
     Returns:
         ``x1 y1 x2 y2``, (n, 4); NaN where the image shows nothing.
     """
-    ends, visible = cut_at_near_plane(corners[:, EDGES], near)  # (n, 12, 2, 3)
-    pixels = project(ends, cam2img).reshape(-1, 24, 2)
-    valid = np.repeat(visible, 2, axis=1)  # (n, 24)
-    low = np.where(valid[..., None], pixels, np.inf).min(axis=1)
-    high = np.where(valid[..., None], pixels, -np.inf).max(axis=1)
-    bboxes = np.concatenate([low, high], axis=1)  # (n, 4)
+    bboxes, edges = projected_bounds(corners, cam2img, near)  # (n, 4)
+    low, high = bboxes[:, :2].copy(), bboxes[:, 2:].copy()
     meets = (low < size).all(axis=1) & (high > 0).all(axis=1)
     bboxes[~meets] = np.nan
     cut = meets & ((low < 0).any(axis=1) | (high > size).any(axis=1))
     canvas = shapely.box(0, 0, *size)
     for index in np.flatnonzero(cut):
-        hull = shapely.convex_hull(shapely.multipoints(pixels[index][valid[index]]))
+        shown = edges.points[index][edges.visible[index]].reshape(-1, 2)
+        hull = shapely.convex_hull(shapely.multipoints(shown))
         bboxes[index] = shapely.bounds(shapely.intersection(hull, canvas))
     bboxes[(bboxes[:, 2:] <= bboxes[:, :2]).any(axis=1)] = np.nan
     return bboxes

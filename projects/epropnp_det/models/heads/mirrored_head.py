@@ -10,7 +10,6 @@ centres, sampling, validity, coordinates, velocities, PnP.
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING
 
 import torch
 from mmcv.ops import ModulatedDeformConv2dPack
@@ -19,9 +18,7 @@ from torch import Tensor, nn
 from ..correspondence.deformable_sampler import DeformableSampler
 from ..correspondence.feature_encoder import DenseFeatureEncoder
 from ..structures import ObjectQueries
-
-if TYPE_CHECKING:
-    from ..heads import EProPnPHead
+from .epropnp_head import EProPnPHead
 
 __all__ = ['mirrored_head']
 

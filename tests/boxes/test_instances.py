@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmdet3d.core.bbox import CameraInstance3DBoxes
 
-from epropnp_det.models.box_conversion import (
+from epropnp_det.boxes.instances import (
     boxes3d_from_instance,
     instance_from_boxes3d,
     velocities_from_instance,

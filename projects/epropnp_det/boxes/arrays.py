@@ -2,7 +2,7 @@
 
 Camera frame x right, y down, z forward (metres); boxes ``[l, h, w, x, y, z, yaw]`` about the
 geometric centre (docs/method.md 0). Pixels are those that ``cam2img`` maps to. The same in torch,
-for the networks, is :mod:`epropnp_det.models.box_geometry`.
+for the networks, is :mod:`epropnp_det.boxes.tensors`.
 """
 
 from __future__ import annotations
@@ -162,3 +162,28 @@ def cut_at_near_plane(segments: np.ndarray, near: float) -> Segments:
     cut = segments + np.clip(fraction, 0, 1)[..., None] * (other - segments)
     visible = (depth >= near).any(axis=-1)
     return Segments(np.where(visible[..., None, None], cut, np.array([0.0, 0.0, 1.0])), visible)
+
+
+def projected_bounds(
+    corners: np.ndarray, cam2img: np.ndarray, near: float
+) -> tuple[np.ndarray, Segments]:
+    """2D boxes around the part of each 3D box in front of the near plane.
+
+    The extremes run over the ends of all twelve cut edges, which are the vertices of the cut box:
+    the result does not depend on the order of edges (docs/differences.md W6).
+
+    Args:
+        corners: Corners in the camera frame in the order of ``UNIT_CORNERS``, (n, 8, 3).
+        cam2img: Intrinsics, (3, 3).
+        near: Depth of the near plane in metres.
+
+    Returns:
+        ``x1 y1 x2 y2``, unbounded, (n, 4), inf and -inf where nothing lies in front; and the
+        projected edges, (n, 12, 2, 2), whose visible ones span them.
+    """
+    cut, visible = cut_at_near_plane(corners[:, EDGES], near)
+    points = project(cut, cam2img)  # (n, 12, 2, 2)
+    keep = visible[..., None, None]
+    low = np.where(keep, points, np.inf).min(axis=(1, 2))  # (n, 2)
+    high = np.where(keep, points, -np.inf).max(axis=(1, 2))
+    return np.concatenate([low, high], axis=1), Segments(points, visible)

@@ -5,9 +5,15 @@ import pytest
 import torch
 from mmdet3d.core.bbox import CameraInstance3DBoxes
 
-from epropnp_det import box_geometry
-from epropnp_det.box_geometry import BOTTOM_FACE, EDGES, FRONT_FACE, UNIT_CORNERS, box_corners
-from epropnp_det.models import box_geometry as torch_geometry
+from epropnp_det.boxes import tensors
+from epropnp_det.boxes.arrays import (
+    BOTTOM_FACE,
+    EDGES,
+    FRONT_FACE,
+    UNIT_CORNERS,
+    box_corners,
+    projected_bounds,
+)
 
 
 def test_edges_are_the_twelve():
@@ -47,18 +53,9 @@ def test_torch_and_numpy_cut_and_project_alike(near):
     )
     boxes = np.concatenate([boxes, rng.uniform(-4, 4, (60, 1))], axis=1)
     cam2img = np.array([[300.0, 2, 160], [0, 290, 90], [0, 0, 1]])
-    edges = box_geometry.cut_at_near_plane(box_corners(boxes)[:, EDGES], near)
-    pixels = box_geometry.project(edges.points, cam2img)
-    shown = edges.visible[..., None, None]
-    expected = np.concatenate(
-        [
-            np.where(shown, pixels, np.inf).min(axis=(1, 2)),
-            np.where(shown, pixels, -np.inf).max(axis=(1, 2)),
-        ],
-        axis=1,
-    )
+    expected, edges = projected_bounds(box_corners(boxes), cam2img, near)
     cameras = torch.tensor(cam2img).expand(len(boxes), 3, 3)
-    bounds, visible = torch_geometry.projected_bounds(torch.tensor(boxes), cameras, near)
+    bounds, visible = tensors.projected_bounds(torch.tensor(boxes), cameras, near)
     np.testing.assert_array_equal(visible.numpy(), edges.visible.any(axis=1))
     assert 10 < visible.sum() < 60
     np.testing.assert_allclose(bounds.numpy(), expected, rtol=1e-9)

@@ -25,8 +25,9 @@ def test_every_config_builds(path):
     cfg = Config.fromfile(str(path))
     model = build_model(cfg.model)
     assert model.bbox_head.num_classes == len(cfg.class_names)
-    steps = [step['type'] for step in cfg.train_pipeline]
-    assert steps[0] == 'LoadImageMono3D' and steps[-1] == 'Collect3D'
+    for part in cfg.data.train.get('datasets', [cfg.data.train]):
+        steps = [step['type'] for step in part.pipeline]
+        assert steps[0] == 'LoadImageMono3D' and steps[-1] == 'Collect3D'
 
 
 @pytest.mark.parametrize('version', VERSIONS)

@@ -119,7 +119,7 @@ def test_scenes_without_objects_pass_our_converter_and_data_set(partly_empty, tm
         options = dict(data_root=root, img_prefix=root, pipeline=pipeline, **kwargs)
         return NuScenesEProPnPDataset(ann_file=str(path), **options)
 
-    pipeline = list(Config.fromfile(CONFIG).train_pipeline)
+    pipeline = list(Config.fromfile(CONFIG).data.train.pipeline)
     training = build(train, pipeline, filter_empty_gt=False)
     empty = [len(training[k]['gt_labels_3d'].data) == 0 for k in range(len(training))]
     assert len(empty) == 24 and sum(empty) >= 24 - len(occupied)

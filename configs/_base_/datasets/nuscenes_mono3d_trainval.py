@@ -3,14 +3,14 @@
 _base_ = './nuscenes_mono3d.py'
 data_root = 'data/nuscenes/'
 val_part = dict(
-    type={{_base_.dataset_type}},
+    type={{_base_.data.train.type}},
     data_root=data_root,
     ann_file=data_root + 'nuscenes_infos_val_mono3d.coco.json',
     img_prefix=data_root,
     classes={{_base_.class_names}},
-    pipeline={{_base_.train_pipeline}},
+    pipeline={{_base_.data.train.pipeline}},
     annotation_filter={{_base_.data.train.annotation_filter}},
-    modality={{_base_.input_modality}},
+    modality={{_base_.data.train.modality}},
     test_mode=False,
     box_type_3d='Camera',
 )

@@ -123,7 +123,7 @@ def test_flip_test_of_the_mirrored_image_is_the_same(model, monkeypatch):
 @torch.no_grad()
 def test_the_stock_pipeline_gives_both_views_to_the_detector(model, config):
     """MultiScaleFlipAug(flip=True) through collate, for a batch of two images."""
-    steps = copy.deepcopy(config.test_pipeline)
+    steps = copy.deepcopy(config.data.test.pipeline)
     steps[1].flip = True
     pipeline = Compose(steps)
     box_type, box_mode = get_box_type('Camera')

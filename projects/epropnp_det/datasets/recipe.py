@@ -1,0 +1,177 @@
+"""The data block of a config: what differs between two configs is a number.
+
+A config imports :func:`mono3d_data` and hands it to ``data``; mmcv leaves functions out of configs,
+so a dumped config holds the whole block and needs nothing of this module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+__all__ = ['META_KEYS', 'TRAIN_KEYS', 'mono3d_data', 'test_pipeline', 'train_pipeline']
+
+# Those of the official nuScenes detection task, in the order of its labels.
+CLASSES = [
+    'car',
+    'truck',
+    'trailer',
+    'bus',
+    'construction_vehicle',
+    'bicycle',
+    'motorcycle',
+    'pedestrian',
+    'traffic_cone',
+    'barrier',
+]
+TRAIN_KEYS = [
+    'img',
+    'gt_bboxes',
+    'gt_labels',
+    'attr_labels',
+    'gt_bboxes_3d',
+    'gt_labels_3d',
+    'centers2d',
+    'depths',
+    'gt_bboxes_ignore',
+]
+META_KEYS = [
+    'filename',
+    'ori_shape',
+    'img_shape',
+    'pad_shape',
+    'flip',
+    'cam2img',
+    'img2net',
+    'img_norm_cfg',
+    'box_type_3d',
+    'box_mode_3d',
+]
+_NORMALIZE = dict(
+    type='Normalize', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True
+)
+_ANNOTATIONS = dict(
+    type='LoadAnnotations3D',
+    with_bbox=True,
+    with_label=True,
+    with_attr_label=True,
+    with_bbox_3d=True,
+    with_label_3d=True,
+    with_bbox_depth=True,
+)
+_MODALITY = dict(
+    use_lidar=False, use_camera=True, use_radar=False, use_map=False, use_external=False
+)
+# docs/method.md 6.2; what fails is ignored, not trained as background
+_ANNOTATION_FILTER = dict(min_visibility=2, max_truncation=0.8, min_box_size=4)
+
+
+def train_pipeline(
+    steps: Sequence[dict], class_names: Sequence[str], pad: int = 32, to_float32: bool = False
+) -> list[dict]:
+    """Image and ground truth, what a config does to them, and what the network wants.
+
+    Args:
+        steps: What stands between loading and normalising: geometry, photometry, LiDAR.
+        class_names: Names of the classes.
+        pad: Sides become multiples of this; 0 leaves them alone.
+        to_float32: Whether the image is loaded as float32, as mmdet's photometric steps want it.
+    """
+    lidar = ['lidar_points'] if any(step['type'] == 'LoadLidarMono3D' for step in steps) else []
+    load = dict(type='LoadImageMono3D', **({'to_float32': True} if to_float32 else {}))
+    return [
+        load,
+        _ANNOTATIONS,
+        *steps,
+        _NORMALIZE,
+        *_padding(pad),
+        dict(type='DefaultFormatBundle3D', class_names=class_names),
+        dict(type='Collect3D', keys=[*TRAIN_KEYS, *lidar], meta_keys=META_KEYS),
+    ]
+
+
+def test_pipeline(steps: Sequence[dict], class_names: Sequence[str], pad: int = 32) -> list[dict]:
+    """An image, what a config does to it, and what the network wants; flips on request.
+
+    Args:
+        steps: What stands between loading and normalising, with ``FlipMono3D`` where a flip test
+            shall flip.
+        class_names: Names of the classes.
+        pad: As for :func:`train_pipeline`.
+    """
+    transforms = [
+        *steps,
+        _NORMALIZE,
+        *_padding(pad),
+        dict(type='DefaultFormatBundle3D', class_names=class_names, with_label=False),
+        dict(type='Collect3D', keys=['img'], meta_keys=META_KEYS),
+    ]
+    views = dict(type='MultiScaleFlipAug', scale_factor=1.0, flip=False, transforms=transforms)
+    return [dict(type='LoadImageMono3D'), views]
+
+
+def mono3d_data(
+    data_root: str,
+    crop_top: int = 0,
+    scale: float = 1.0,
+    flip_ratio: float = 0.5,
+    lidar: dict | None = None,
+    pad: int = 32,
+    class_names: Sequence[str] | None = None,
+    train_file: str = 'nuscenes_infos_train_mono3d.coco.json',
+    val_file: str = 'nuscenes_infos_val_mono3d.coco.json',
+    test_file: str | None = None,
+    annotation_filter: dict | None = None,
+    **loader,
+) -> dict:
+    """The ``data`` of a config: loaders, and the data sets of training, validation and test.
+
+    Args:
+        data_root: Folder of images and annotation files, with a slash at its end.
+        crop_top: Rows cut off at the top after resizing, which show sky (docs/method.md 6.3).
+        scale: Factor on both sides of the images.
+        flip_ratio: Share of the training images that are mirrored.
+        lidar: Arguments of ``LoadLidarMono3D``, for the auxiliary losses; None loads no LiDAR.
+        pad: As for :func:`train_pipeline`.
+        class_names: Names of the classes; those of nuScenes if None.
+        train_file: Annotation file of training, below ``data_root``.
+        val_file: That of validation.
+        test_file: That of the test; the one of validation if None.
+        annotation_filter: What training takes for objects (docs/method.md 6.2); see
+            ``NuScenesEProPnPDataset``.
+        **loader: ``samples_per_gpu``, ``workers_per_gpu`` and what else ``data`` may hold.
+    """
+    classes = list(CLASSES) if class_names is None else class_names
+    resize = [] if scale == 1 else [dict(type='ResizeMono3D', scale=scale)]
+    crop = [dict(type='CropMono3D', top=crop_top)] if crop_top else []
+    flip = [dict(type='FlipMono3D', flip_ratio=flip_ratio)] if flip_ratio else []
+    # For the auxiliary losses only; without LiDAR in the annotation file they are zero.
+    points = [] if lidar is None else [dict(type='LoadLidarMono3D', **lidar)]
+    tested = [*resize, dict(type='FlipMono3D', flip_ratio=0.0), *crop]
+
+    def dataset(file: str, pipeline: list[dict], test_mode: bool, **more) -> dict:
+        return dict(
+            type='NuScenesEProPnPDataset',
+            data_root=data_root,
+            ann_file=data_root + file,
+            img_prefix=data_root,
+            classes=classes,
+            pipeline=pipeline,
+            modality=_MODALITY,
+            test_mode=test_mode,
+            box_type_3d='Camera',
+            **more,
+        )
+
+    trained = train_pipeline([*flip, *resize, *crop, *points], classes, pad)
+    shown = test_pipeline(tested, classes, pad)
+    kept = dict(annotation_filter=annotation_filter or _ANNOTATION_FILTER)
+    return dict(
+        train=dataset(train_file, trained, False, **kept),
+        val=dataset(val_file, shown, True),
+        test=dataset(test_file or val_file, shown, True),
+        **loader,
+    )
+
+
+def _padding(pad: int) -> list[dict]:
+    return [dict(type='Pad', size_divisor=pad)] if pad else []

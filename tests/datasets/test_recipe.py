@@ -1,0 +1,39 @@
+"""The data block of configs: every number reaches each pipeline that it is about."""
+
+from epropnp_det.datasets import NuScenesEProPnPDataset, recipe
+
+
+def steps_of(dataset):
+    pipeline = dataset['pipeline']
+    views = [step for step in pipeline if step['type'] == 'MultiScaleFlipAug']
+    return {step['type']: step for step in (views[0]['transforms'] if views else pipeline)}
+
+
+def test_training_and_test_see_the_same_part_of_the_image():
+    data = recipe.mono3d_data('here/', crop_top=40, scale=0.5, flip_ratio=0.25)
+    train, test = steps_of(data['train']), steps_of(data['test'])
+    for steps in (train, test):
+        assert (steps['ResizeMono3D']['scale'], steps['CropMono3D']['top']) == (0.5, 40)
+    assert train['FlipMono3D']['flip_ratio'] == 0.25
+    assert test['FlipMono3D']['flip_ratio'] == 0.0
+    plain = steps_of(recipe.mono3d_data('here/')['train'])
+    assert not {'ResizeMono3D', 'CropMono3D'} & set(plain)
+
+
+def test_lidar_is_collected_where_it_is_loaded():
+    for lidar in (None, {}, dict(max_points=7)):
+        train = steps_of(recipe.mono3d_data('here/', lidar=lidar)['train'])
+        assert ('LoadLidarMono3D' in train) == (lidar is not None)
+        assert ('lidar_points' in train['Collect3D']['keys']) == (lidar is not None)
+
+
+def test_files_and_loaders():
+    data = recipe.mono3d_data('here/', train_file='a.json', val_file='b.json', samples_per_gpu=3)
+    files = [data[part]['ann_file'] for part in ('train', 'val', 'test')]
+    assert files == ['here/a.json', 'here/b.json', 'here/b.json']
+    assert data['samples_per_gpu'] == 3
+    assert [data[part]['test_mode'] for part in ('train', 'val', 'test')] == [False, True, True]
+
+
+def test_default_classes_are_those_of_the_data_set():
+    assert tuple(recipe.mono3d_data('here/')['val']['classes']) == NuScenesEProPnPDataset.CLASSES

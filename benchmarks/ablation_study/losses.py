@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Callable
-
 import torch
 from mmdet3d.models.builder import LOSSES
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import smooth_l1_loss
 
 from epropnp_det.models.auxiliary import encode_reprojection_error
-from epropnp_det.models.losses import ObjectLosses
-from epropnp_det.models.structures import Correspondences, GroundTruth, ObjectSamples
-from epropnp_det.pnp import PerspectiveCamera
+from epropnp_det.models.losses import ObjectLosses, SampledObjects
 
 
 @LOSSES.register_module()
@@ -32,26 +28,13 @@ class SurrogateLosses(ObjectLosses):
         super().__init__(**kwargs)
         self.reprojection_weight = reprojection_weight
 
-    def forward(
-        self,
-        pnp: nn.Module,
-        camera: PerspectiveCamera,
-        correspondences: Correspondences,
-        samples: ObjectSamples,
-        gt: GroundTruth,
-        encode_dims: Callable[[Tensor, Tensor], Tensor],
-        num_requested: int,
-        generator: torch.Generator | None = None,
-    ) -> dict[str, Tensor]:
-        """As for :class:`ObjectLosses`, and ``loss_reprojection``."""
-        losses = super().forward(
-            pnp, camera, correspondences, samples, gt, encode_dims, num_requested, generator
-        )
-        boxes = gt.boxes3d[samples.gt_inds]
+    def further_losses(self, objects: SampledObjects) -> dict[str, Tensor]:
+        """``loss_reprojection``, on ``n`` samples of ``N`` points each."""
+        camera, correspondences, samples, target, num_requested = objects
+        boxes = torch.cat((target.dims, target.pose), dim=1)
         x3d = correspondences.noc * correspondences.dims.detach()[:, None]
-        offset = camera.project(x3d, boxes[:, 3:]) - correspondences.x2d.detach()
+        offset = camera.project(x3d, target.pose) - correspondences.x2d.detach()
         error = encode_reprojection_error(offset, boxes, camera.cam2img)  # (n, N, 2)
         huber = smooth_l1_loss(error, torch.zeros_like(error), reduction='none').sum(-1).mean(-1)
         total = (samples.weights * huber).sum() / num_requested
-        losses['loss_reprojection'] = self.reprojection_weight * total
-        return losses
+        return {'loss_reprojection': self.reprojection_weight * total}

@@ -2,6 +2,6 @@
 
 from .cosine_angle_loss import CosineAngleLoss
 from .mixture_loss import MixtureNLLLoss
-from .object_losses import ObjectLosses, distance_score
+from .object_losses import ObjectLosses, SampledObjects, distance_score
 
-__all__ = ['CosineAngleLoss', 'MixtureNLLLoss', 'ObjectLosses', 'distance_score']
+__all__ = ['CosineAngleLoss', 'MixtureNLLLoss', 'ObjectLosses', 'SampledObjects', 'distance_score']

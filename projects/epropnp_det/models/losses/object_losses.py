@@ -14,7 +14,7 @@ from epropnp_det.pnp import PerspectiveCamera
 
 from ..structures import Correspondences, GroundTruth, ObjectSamples
 
-__all__ = ['ObjectLosses', 'distance_score']
+__all__ = ['ObjectLosses', 'SampledObjects', 'distance_score']
 
 
 def distance_score(distance: Tensor) -> Tensor:
@@ -63,13 +63,32 @@ class PoseTargets(NamedTuple):
         )
 
 
+class SampledObjects(NamedTuple):
+    """What the losses of ``n`` samples look at.
+
+    Attributes:
+        camera: Camera of each sample.
+        correspondences: Predictions.
+        samples: Which object each sample belongs to, and its weights.
+        target: Ground truth of each sample.
+        num_requested: Number of samples asked for, the divisor of most losses.
+    """
+
+    camera: PerspectiveCamera
+    correspondences: Correspondences
+    samples: ObjectSamples
+    target: PoseTargets
+    num_requested: int
+
+
 @LOSSES.register_module()
 class ObjectLosses(BaseModule):
     """All losses of the sampled objects.
 
     Source: docs/method.md 3.2; EPro-PnP paper, sections 3.1, 3.4 and 5.2.
 
-    Every entry is a loss config; a loss whose config is None is not computed.
+    Every entry is a loss config; a loss whose config is None is not computed. A subclass adds its
+    own in :meth:`further_losses`.
 
     Args:
         loss_dim: On encoded dimensions.
@@ -137,25 +156,23 @@ class ObjectLosses(BaseModule):
             Losses by name, and the metrics ``mean_distance`` (m) and ``ess`` (share of samples).
         """
         target = PoseTargets.gather(gt, samples.gt_inds)
-        losses = self._attribute_losses(
-            correspondences, target, samples.weights, encode_dims, num_requested
-        )
-        losses.update(
-            self._pose_losses(
-                pnp, camera, correspondences, target, samples, num_requested, generator
-            )
-        )
-        return losses
+        objects = SampledObjects(camera, correspondences, samples, target, num_requested)
+        return {
+            **self._attribute_losses(objects, encode_dims),
+            **self._pose_losses(objects, pnp, generator),
+            **self.further_losses(objects),
+        }
+
+    def further_losses(self, objects: SampledObjects) -> dict[str, Tensor]:
+        """Losses by name that a subclass adds; none here."""
+        return {}
 
     def _attribute_losses(
-        self,
-        pred: Correspondences,
-        target: PoseTargets,
-        weights: Tensor,
-        encode_dims: Callable[[Tensor, Tensor], Tensor],
-        num_requested: int,
+        self, objects: SampledObjects, encode_dims: Callable[[Tensor, Tensor], Tensor]
     ) -> dict[str, Tensor]:
         losses = {}
+        pred, target, num_requested = objects.correspondences, objects.target, objects.num_requested
+        weights = objects.samples.weights
         if self.loss_dim is not None:
             losses['loss_dim'] = self.loss_dim(
                 pred.encoded_dims,
@@ -179,16 +196,10 @@ class ObjectLosses(BaseModule):
         return losses
 
     def _pose_losses(
-        self,
-        pnp: torch.nn.Module,
-        camera: PerspectiveCamera,
-        pred: Correspondences,
-        target: PoseTargets,
-        samples: ObjectSamples,
-        num_requested: int,
-        generator: torch.Generator | None,
+        self, objects: SampledObjects, pnp: torch.nn.Module, generator: torch.Generator | None
     ) -> dict[str, Tensor]:
         losses = {}
+        camera, pred, samples, target, num_requested = objects
         points = (pred.x3d, pred.x2d, pred.w2d, camera)
         # Both solves start from one random-sample solution, which costs more than either
         # (docs/differences.md W46).

@@ -1,5 +1,6 @@
 """Benchmark of the layer against a plain implementation and OpenCV.
 
+Example:
     python benchmarks/benchmark_pnp.py [--device cuda] [--threads 2] [--repeats 5]
     python benchmarks/benchmark_pnp.py [--iterations] --accuracy path/to/infos_val_mono3d.coco.json
 

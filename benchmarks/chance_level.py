@@ -2,6 +2,9 @@
 
 Each sample gets the detections of the sample half the data set away, camera by camera. Whatever
 score is left comes from knowing classes, sizes and usual places, not from looking at the image.
+
+Example:
+    python benchmarks/chance_level.py CONFIG results.pkl
 """
 
 from __future__ import annotations

@@ -6,6 +6,9 @@ Three comparisons, by the matches of the same class within --max-distance in bir
   what is left is an error of the flip conventions, whatever was learned;
 * the flip test of the image against that of the mirrored image: the same two views, so what is left
   is the solver's.
+
+Example:
+    python benchmarks/check_flip.py CONFIG CHECKPOINT --limit 50
 """
 
 from __future__ import annotations

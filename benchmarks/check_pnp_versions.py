@@ -1,5 +1,6 @@
 """Runs the layer's tests beside other versions of torch, with nothing of MMDetection3D installed.
 
+Example:
     python benchmarks/check_pnp_versions.py [--torch 1.13.1 2.13.0] [--onnx] [--envs FOLDER]
 
 For each version: makes a virtual environment with that torch (pip's settings decide which build:

@@ -1,5 +1,6 @@
 """Throws degenerate objects at the layer and checks what it promises about them.
 
+Example:
     python benchmarks/fuzz_pnp.py [--objects 100000] [--seed 0]
 
 Batches mix healthy with degenerate objects, over 4DoF and 6DoF, float32 and float64, few and many

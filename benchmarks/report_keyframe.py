@@ -4,6 +4,9 @@ An object counts when it is nearer than --max-range (bird's-eye distance from th
 larger side of its visible 2D box is longer than --min-size pixels of the original image; the
 stricter count, where the smaller side is, too, is printed below. It is found when a detection of
 its class lies within --max-distance of it in bird's-eye view, paired greedily by score, one to one.
+
+Example:
+    python benchmarks/report_keyframe.py CONFIG results.pkl
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """The paper's identity fit: a network learns correspondences from poses alone, through the layer.
 
+Example:
     python demo/fit_identity.py [--steps 800] [--out work_dirs/fit_identity]
 
 A small MLP sees a 6DoF pose and must put out 64 weighted 2D-3D correspondences whose PnP solution

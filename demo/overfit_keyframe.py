@@ -1,6 +1,9 @@
 """Overfit the small network to one real nuScenes keyframe (six images) and report what it finds.
 
 Shows that the whole road works on real images on a CPU; it says nothing about generalisation.
+
+Example:
+    python demo/overfit_keyframe.py
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 `make demo` runs it. Interrupted, it goes on where it was; done steps are skipped (`--fresh` redoes
 them). Everything lies in work_dirs/demo; summary.md there says what and where.
+
+Example:
+    python demo/run_demo.py --seed 1
 """
 
 from __future__ import annotations

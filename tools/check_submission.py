@@ -1,4 +1,8 @@
-"""Check a submission file (.json or .zip) and name the first entry that the server would refuse."""
+"""Check a submission file (.json or .zip) and name the first entry that the server would refuse.
+
+Example:
+    python tools/check_submission.py work_dirs/submission/img_bbox/results_nusc.zip --ann-file FILE
+"""
 
 import argparse
 import sys
@@ -12,7 +16,9 @@ from epropnp_det.datasets.tables import load_tables, split_samples
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('file')
     group = parser.add_argument_group('the samples that it must hold, from one of')
     group.add_argument('--ann-file', help='*_mono3d.coco.json of the split')

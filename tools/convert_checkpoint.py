@@ -2,6 +2,9 @@
 
 Every tensor is accounted for: the table says what went where, and a file of another model is
 refused. Nothing in the file is executed. The optimiser state is dropped.
+
+Example:
+    python tools/convert_checkpoint.py OFFICIAL.pth work_dirs/ours.pth
 """
 
 from __future__ import annotations
@@ -36,7 +39,9 @@ DEFAULT_CONFIGS = {
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('source', help='official checkpoint')
     parser.add_argument('target', help='file to write')
     parser.add_argument('--config', help='config to convert for; default: that of the version')
@@ -54,7 +59,7 @@ def main() -> None:
     try:
         convert(args)
     except (ValueError, FileNotFoundError, FileExistsError) as error:
-        sys.exit(f'{type(error).__name__}: {error}')
+        sys.exit(f'error: {error}')
 
 
 def convert(args: argparse.Namespace) -> None:

@@ -1,6 +1,9 @@
 """Score a submission file with nuscenes-devkit: tables by class and by distance, and plots.
 
 For results of a detector use tools/test.py --eval bbox, which scores in the same way.
+
+Example:
+    python tools/evaluate_submission.py results_nusc.json --data-root data/nuscenes
 """
 
 import argparse
@@ -21,7 +24,9 @@ from epropnp_det.datasets.tables import load_tables
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('file', help='results_nusc.json; metrics and plots are written beside it')
     parser.add_argument('--data-root', required=True, help='folder with the tables VERSION/')
     parser.add_argument('--version', default='v1.0-trainval', choices=list(DEFAULT_SPLITS))

@@ -1,9 +1,10 @@
 """Write a nuScenes submission, check it and pack it for the server.
 
-    tools/make_submission.py CONFIG --results results.pkl      # what tools/test.py --out wrote
-    tools/make_submission.py CONFIG --checkpoint model.pth     # run the detector on data.test first
-
 For the test set: --ann-file data/nuscenes/nuscenes_infos_test_mono3d.coco.json
+
+Example:
+    python tools/make_submission.py CONFIG --results results.pkl   # what tools/test.py --out wrote
+    python tools/make_submission.py CONFIG --checkpoint model.pth  # runs the detector first
 """
 
 from __future__ import annotations

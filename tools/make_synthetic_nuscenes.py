@@ -1,6 +1,9 @@
 """Write a synthetic data set in the nuScenes format; see `docs/data.md`.
 
 An interrupted run can be started again and goes on where it stopped.
+
+Example:
+    python tools/make_synthetic_nuscenes.py data/synthetic --preset rich
 """
 
 import argparse
@@ -17,23 +20,39 @@ def parse_args() -> argparse.Namespace:
     """Command line."""
     default = Spec()
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('out', help='root of the data set to write')
     parser.add_argument(
-        '--split', choices=list(SPLITS), default=default.split, help='what to fill with scenes'
+        '--split',
+        choices=list(SPLITS),
+        default=default.split,
+        help='what to fill with scenes (default: %(default)s)',
     )
     parser.add_argument(
         '--scenes', type=int, help='all of mini, or of mini_train (8), mini_val (2); 1 to 10'
     )
-    parser.add_argument('--frames-per-scene', type=int, default=default.frames)
-    parser.add_argument('--scale', type=float, default=default.scale, help='factor on 1600 x 900')
-    parser.add_argument('--seed', type=int, default=default.seed)
+    parser.add_argument(
+        '--frames-per-scene',
+        type=int,
+        default=default.frames,
+        help='keyframes (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--scale',
+        type=float,
+        default=default.scale,
+        help='factor on 1600 x 900 (default: %(default)s)',
+    )
+    parser.add_argument(
+        '--seed', type=int, default=default.seed, help='of everything (default: %(default)s)'
+    )
     parser.add_argument(
         '--preset',
         choices=list(PRESETS),
         default='simple',
-        help='simple: dry days with some traffic; rich: also dusk, night, rain, crowds, nobody',
+        help='simple: dry days with some traffic; rich: also dusk, night, rain, crowds, nobody '
+        '(default: %(default)s)',
     )
     parser.add_argument(
         '--conditions',
@@ -43,7 +62,9 @@ def parse_args() -> argparse.Namespace:
         'dusk+crowd empty hills',
     )
     parser.add_argument('--hills', action='store_true', help='undulating ground in every scene')
-    parser.add_argument('--workers', type=int, default=os.cpu_count(), help='processes')
+    parser.add_argument(
+        '--workers', type=int, default=os.cpu_count(), help='processes (default: %(default)s)'
+    )
     parser.add_argument('--force', action='store_true', help='replace an existing folder')
     parser.add_argument(
         '--no-statistics', action='store_true', help='do not draw statistics.png into the folder'

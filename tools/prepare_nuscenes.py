@@ -1,6 +1,9 @@
 """Write the annotation files of nuScenes for monocular detection; see `docs/data.md`.
 
 An interrupted run can be started again and goes on where it stopped.
+
+Example:
+    python tools/prepare_nuscenes.py --data-root data/nuscenes --version v1.0-trainval
 """
 
 import argparse
@@ -17,7 +20,7 @@ from epropnp_det.quiet import plain_warnings
 def parse_args() -> argparse.Namespace:
     """Command line."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
         '--data-root', required=True, help='folder with samples/ and the tables VERSION/'
@@ -26,7 +29,9 @@ def parse_args() -> argparse.Namespace:
         '--version', required=True, help=f'{", ".join(SPLITS)}, or your own with --split'
     )
     parser.add_argument('--out', help='folder for the files, if not the data root')
-    parser.add_argument('--prefix', default='nuscenes', help='start of the file names')
+    parser.add_argument(
+        '--prefix', default='nuscenes', help='start of the file names (default: %(default)s)'
+    )
     parser.add_argument(
         '--skip-missing', action='store_true', help='leave out scenes with missing files'
     )
@@ -36,7 +41,9 @@ def parse_args() -> argparse.Namespace:
         help='write the scenes or samples that this .txt or .json file lists, not the official '
         'splits; the result is named after it',
     )
-    parser.add_argument('--workers', type=int, default=default_workers(), help='processes')
+    parser.add_argument(
+        '--workers', type=int, default=default_workers(), help='processes (default: %(default)s)'
+    )
     return parser.parse_args()
 
 

@@ -1,4 +1,8 @@
-"""Copy a checkpoint without its optimiser state, for giving away: a third of the size."""
+"""Copy a checkpoint without its optimiser state, for giving away: a third of the size.
+
+Example:
+    python tools/publish_model.py work_dirs/x/latest.pth work_dirs/mine.pth
+"""
 
 import argparse
 import sys
@@ -10,7 +14,9 @@ from epropnp_det.checkpoints import publish_checkpoint
 
 def main() -> None:
     """Publishes one file."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('source', help='checkpoint of tools/train.py')
     parser.add_argument('target', help='file to write; a hash of the weights is added to its name')
     parser.add_argument('--force', action='store_true', help='replace an existing file')
@@ -28,7 +34,7 @@ def main() -> None:
             args.source, args.target, args.trust, args.force, config, args.half
         )
     except (ValueError, FileNotFoundError, FileExistsError) as error:
-        sys.exit(f'{type(error).__name__}: {error}')
+        sys.exit(f'error: {error}')
     before, after = (Path(path).stat().st_size / 2**20 for path in (args.source, written))
     print(f'{written}: {after:.1f} MiB instead of {before:.1f} MiB')
 

@@ -1,4 +1,8 @@
-"""Test a detector on CPU or GPU; same arguments as mmdet3d's own tools/test.py."""
+"""Test a detector on CPU or GPU; same arguments as mmdet3d's own tools/test.py.
+
+Example:
+    python tools/test.py CONFIG work_dirs/x/latest.pth --eval bbox --work-dir work_dirs/x
+"""
 
 from __future__ import annotations
 
@@ -48,7 +52,9 @@ HOOK_OPTIONS = ('interval', 'tmpdir', 'start', 'gpu_collect', 'save_best', 'rule
 
 def parse_args() -> argparse.Namespace:
     """The command line, checked."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file')
     parser.add_argument('--work-dir', help='gets metrics.json and the submission')

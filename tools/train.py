@@ -1,4 +1,8 @@
-"""Train a network on CPU or GPU; same arguments as mmdet3d's own tools/train.py."""
+"""Train a network on CPU or GPU; same arguments as mmdet3d's own tools/train.py.
+
+Example:
+    python tools/train.py configs/epropnp_det/epropnp_det_v2_r101_nuscenes.py --work-dir work
+"""
 
 from __future__ import annotations
 
@@ -35,7 +39,9 @@ from epropnp_det.quiet import plain_warnings
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='where logs and checkpoints go')
     parser.add_argument('--resume-from', help='checkpoint to go on from')

@@ -2,6 +2,9 @@
 
 Errors end the program; suspicions (units, frames, images that do not fit) are listed. The format
 is described in docs/data.md; `bbox`, `area`, `center2d` and more may be left out.
+
+Example:
+    python tools/validate_dataset.py own.json --img-prefix images/ --out-dir work_dirs/own_check
 """
 
 from __future__ import annotations

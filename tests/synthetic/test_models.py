@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from epropnp_det.rendering.meshes import LAMP, beam, block, ellipsoid, face_normals, tube
+from epropnp_det.rendering.meshes import beam, block, ellipsoid, face_normals, tube
 from epropnp_det.synthetic.content import catalog
+from epropnp_det.synthetic.content.materials import LAMP
 
 KINDS = (
     [(name, 'vehicle.moving') for name in catalog.VEHICLES]

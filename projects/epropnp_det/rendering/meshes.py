@@ -12,9 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-# Materials, looked up by the shading code.
-PAINT, GLASS, FACADE, FOLIAGE, LAMP, STREETLAMP, GROUND = range(7)
-
 _BOX_QUADS = np.array(
     [[0, 1, 2, 3], [4, 5, 6, 7], [0, 1, 5, 4], [1, 2, 6, 5], [2, 3, 7, 6], [3, 0, 4, 7]]
 )
@@ -27,7 +24,7 @@ class Mesh(NamedTuple):
     Attributes:
         triangles: `(T, 3, 3)` float32 corners, metres.
         colors: `(T, 3)` float32 RGB albedo in 0..1.
-        materials: `(T,)` int32, one of the constants above.
+        materials: `(T,)` int32; whoever shades the mesh gives these numbers a meaning.
     """
 
     triangles: np.ndarray
@@ -43,7 +40,7 @@ def _cross(triangles: np.ndarray) -> np.ndarray:
 
 
 def convex(
-    points: np.ndarray, faces: np.ndarray, color: Sequence[float], material: int = PAINT
+    points: np.ndarray, faces: np.ndarray, color: Sequence[float], material: int = 0
 ) -> Mesh:
     """A convex solid from corners `(n, 3)` and triangles `(T, 3)`; faces are turned outward."""
     points = np.asarray(points, np.float64)
@@ -64,7 +61,7 @@ def block(
     y: Sequence[float],
     z: Sequence[float],
     color: Sequence[float],
-    material: int = PAINT,
+    material: int = 0,
     top_x: Sequence[float] = None,
     top_y: Sequence[float] = None,
 ) -> Mesh:
@@ -75,7 +72,7 @@ def block(
         y: lowest and highest y at the bottom.
         z: bottom and top.
         color: RGB in 0..1.
-        material: see the constants of this module.
+        material: of all triangles.
         top_x: extent in x at the top; that of the bottom when None.
         top_y: extent in y at the top; that of the bottom when None.
 
@@ -131,7 +128,7 @@ def ellipsoid(
     center: Sequence[float],
     radii: Sequence[float],
     color: Sequence[float],
-    material: int = PAINT,
+    material: int = 0,
     sides: int = 8,
     rings: int = 5,
 ) -> Mesh:

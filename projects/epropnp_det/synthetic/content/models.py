@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...rendering.meshes import GLASS, LAMP, Mesh, beam, block, join, tube, wheel
+from ...rendering.meshes import Mesh, beam, block, join, tube, wheel
+from .materials import GLASS, LAMP
 
 DARK = (0.07, 0.07, 0.08)
 STEEL = (0.45, 0.46, 0.48)

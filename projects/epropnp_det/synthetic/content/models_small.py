@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...rendering.meshes import LAMP, Mesh, beam, block, ellipsoid, join, ring, tube
+from ...rendering.meshes import Mesh, beam, block, ellipsoid, join, ring, tube
+from .materials import LAMP
 from .models import CAR_PAINTS, DARK, RED_LAMP, STEEL, WHITE_LAMP, _pick
 
 ORANGE = (0.95, 0.36, 0.06)

@@ -4,17 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...rendering.meshes import (
-    FACADE,
-    FOLIAGE,
-    STREETLAMP,
-    Mesh,
-    beam,
-    block,
-    ellipsoid,
-    join,
-    tube,
-)
+from ...rendering.meshes import Mesh, beam, block, ellipsoid, join, tube
+from .materials import FACADE, FOLIAGE, STREETLAMP
 from .terrain import Terrain
 from .world import Street
 

@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...rendering.meshes import GROUND, Mesh
+from ...rendering.meshes import Mesh
+from .materials import GROUND
 
 _STRIP = 2.5  # metres of the ground between two edges of its mesh; it strays by millimetres
 _FAR = 3000.0  # metres at which the mesh ends

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from ...rendering.meshes import STREETLAMP
 from ..content.catalog import CYCLES, VEHICLES
+from ..content.materials import STREETLAMP
 from ..content.terrain import Frame
 from ..content.world import KEYFRAME_INTERVAL, REACH, Actor, World
 

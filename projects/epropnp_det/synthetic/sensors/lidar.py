@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ...rendering.meshes import GROUND
 from ..content.cameras import LIDAR_TRANSLATION, LIDAR_YAW
+from ..content.materials import GROUND
 from ..content.terrain import Frame, Terrain
 from .render import Soup
 

@@ -8,13 +8,14 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ...rendering.meshes import FACADE, GROUND, LAMP, STREETLAMP, Mesh, face_normals
+from ...rendering.meshes import Mesh, face_normals
 from ...rendering.rasterizer import View, draw, rasterize
 from ..content.cameras import Camera
 from ..content.catalog import VEHICLES, Shape
+from ..content.materials import FACADE, GROUND, LAMP, STREETLAMP
 from ..content.terrain import Frame
-from ..content.weather import expose
 from ..content.world import KEYFRAME_INTERVAL, REACH, World, box_corners
+from .exposure import expose
 from .lamplight import DAYLIGHT_MAP, Lamps, gather_lamps, illuminate, lamps_on, map_lamplight
 from .shading import shade
 

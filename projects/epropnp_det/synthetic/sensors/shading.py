@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ...rendering.meshes import FACADE, FOLIAGE, GLASS, GROUND
+from ..content.materials import FACADE, FOLIAGE, GLASS, GROUND
 from ..content.world import LANE
 
 _CONTACT = 0.45  # fraction of the shaded light that reaches the ground under an object

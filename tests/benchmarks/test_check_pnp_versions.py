@@ -5,14 +5,12 @@ import sys
 
 import pytest
 
+from support.scripts import load
+
 
 @pytest.fixture(scope='module')
 def tool(repository):
-    sys.path.insert(0, str(repository / 'benchmarks'))
-    import check_pnp_versions
-
-    yield check_pnp_versions
-    sys.path.remove(str(repository / 'benchmarks'))
+    return load(repository / 'benchmarks' / 'check_pnp_versions.py')
 
 
 def test_numpy_fits_the_torch(tool):

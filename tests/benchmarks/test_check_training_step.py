@@ -1,6 +1,5 @@
 """The command line of check_training_step.py, with a narrow network on the keyframe."""
 
-import importlib.util
 import json
 import sys
 
@@ -8,15 +7,13 @@ import pytest
 from mmcv import Config
 
 from epropnp_det.engine.config import with_data_root
+from support.scripts import load
 
 
 @pytest.fixture
 def run(repository, monkeypatch, capsys):
     def run(*arguments):
-        path = repository / 'benchmarks' / 'check_training_step.py'
-        spec = importlib.util.spec_from_file_location('check_training_step', path)
-        tool = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(tool)
+        tool = load(repository / 'benchmarks' / 'check_training_step.py')
         monkeypatch.setattr(sys, 'argv', ['check_training_step', *map(str, arguments)])
         with pytest.raises(SystemExit) as end:
             tool.main()

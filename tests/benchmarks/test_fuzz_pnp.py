@@ -1,18 +1,14 @@
 """A short run of the fuzzer, and proof that it notices broken promises."""
 
-import sys
-
 import pytest
 import torch
+
+from support.scripts import load
 
 
 @pytest.fixture(scope='module')
 def fuzz(repository):
-    sys.path.insert(0, str(repository / 'benchmarks'))
-    import fuzz_pnp
-
-    yield fuzz_pnp
-    sys.path.remove(str(repository / 'benchmarks'))
+    return load(repository / 'benchmarks' / 'fuzz_pnp.py')
 
 
 def test_no_promise_breaks(fuzz):

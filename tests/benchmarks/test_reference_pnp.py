@@ -1,20 +1,15 @@
 """The yardstick of the benchmark computes what the layer computes."""
 
-import sys
-
 import pytest
 import torch
 
 from epropnp_det.pnp import EProPnP4DoF, LMSolver, PerspectiveCamera
+from support.scripts import load
 
 
 @pytest.fixture(scope='module')
 def reference(repository):
-    sys.path.insert(0, str(repository / 'benchmarks'))
-    import reference_pnp
-
-    yield reference_pnp
-    sys.path.remove(str(repository / 'benchmarks'))
+    return load(repository / 'benchmarks' / 'reference_pnp.py')
 
 
 @pytest.fixture(scope='module')

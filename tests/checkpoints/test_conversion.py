@@ -9,6 +9,7 @@ from mmdet3d.models.builder import build_head
 from epropnp_det.checkpoints import convert_state, official_version, version_of_config
 from epropnp_det.models.structures import ImageGeometry, ObjectQueries
 from epropnp_det.models.targets import find_candidates
+from support import golden_head, official_shapes
 
 VERSIONS = ('v1_basic', 'v1_coord_regr', 'v1_no_reproj', 'v1b_220312', 'v1b_220411', 'v2')
 HEAD = 'bbox_head.'
@@ -19,7 +20,7 @@ def shared_name(version):
 
 
 @pytest.fixture(scope='module')
-def official_state(official_shapes, version_state):
+def official_state(version_state):
     """States whose tensors hold one number each, a different one everywhere."""
 
     def state(version):
@@ -123,7 +124,7 @@ class TestGoldenNumbers:
             return {name: torch.from_numpy(arrays[name]) for name in arrays.files}
 
     @pytest.fixture(scope='class')
-    def head(self, golden_head, golden_dir, official_state, version_state, repository):
+    def head(self, golden_dir, official_state, version_state, repository):
         official = official_state('v2')
         values = golden_head.golden_state(golden_head.golden_shapes(golden_dir))
         official.update({HEAD + name: value for name, value in values.items()})
@@ -137,7 +138,7 @@ class TestGoldenNumbers:
         return head
 
     @torch.no_grad()
-    def test_dense_outputs(self, head, golden, golden_head):
+    def test_dense_outputs(self, head, golden):
         output = head.detector(golden_head.golden_features())
         for level in range(5):
             step = 4 if level < 2 else 1
@@ -155,7 +156,7 @@ class TestGoldenNumbers:
                 torch.testing.assert_close(ours, expected, atol=tolerance, rtol=0)
 
     @torch.no_grad()
-    def test_objects(self, head, golden, golden_head):
+    def test_objects(self, head, golden):
         geometry = ImageGeometry(
             cam2img=torch.eye(3).expand(2, 3, 3),
             img2net=golden_head.golden_img2net(),
@@ -184,7 +185,7 @@ class TestGoldenNumbers:
             torch.testing.assert_close(ours, golden[name], atol=tolerance, rtol=0)
 
     @torch.no_grad()
-    def test_scores_of_candidates(self, head, golden, golden_head):
+    def test_scores_of_candidates(self, head, golden):
         """Each golden candidate is one of ours, with its 2D score."""
         output = head.detector(golden_head.golden_features())
         ours = find_candidates(output, score_thr=0.04, max_per_img=100_000)

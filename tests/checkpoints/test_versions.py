@@ -8,6 +8,7 @@ from mmcv import Config
 from mmdet3d.models import build_model
 
 from epropnp_det.checkpoints import name_table
+from support import official_shapes
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = sorted((ROOT / 'configs' / 'epropnp_det').glob('*.py'))
@@ -15,7 +16,7 @@ VERSIONS = ('v1_basic', 'v1_coord_regr', 'v1_no_reproj', 'v1b_220312', 'v1b_2204
 PREFIX = 'bbox_head.'
 
 
-def test_shapes_of_method_md_are_those_of_the_official_v2(official_shapes, golden_dir):
+def test_shapes_of_method_md_are_those_of_the_official_v2(golden_dir):
     golden = json.loads((golden_dir / 'head_v2_params.json').read_text())
     assert official_shapes.head_shapes('v2') == golden
 
@@ -31,7 +32,7 @@ def test_every_config_builds(path):
 
 
 @pytest.mark.parametrize('version', VERSIONS)
-def test_parameters_are_the_published_ones(version, official_shapes, version_state):
+def test_parameters_are_the_published_ones(version, version_state):
     official = official_shapes.head_shapes(version)
     table = name_table(official)
     published = {target: official[name] for name, target in table.renamed.items()}

@@ -3,14 +3,12 @@ import sys
 import pytest
 import torch
 
+from support.scripts import load
+
 
 @pytest.fixture(scope='module')
 def fit_identity(repository):
-    sys.path.insert(0, str(repository / 'demo'))
-    import fit_identity
-
-    yield fit_identity
-    sys.path.remove(str(repository / 'demo'))
+    return load(repository / 'demo' / 'fit_identity.py')
 
 
 def arguments(fit_identity, monkeypatch, *options):

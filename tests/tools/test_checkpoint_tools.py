@@ -1,6 +1,5 @@
 """The command lines of convert_checkpoint.py and publish_model.py."""
 
-import importlib.util
 import sys
 
 import pytest
@@ -8,6 +7,8 @@ import torch
 
 from epropnp_det.apis import init_detector
 from epropnp_det.checkpoints import read_checkpoint
+from support import official_shapes
+from support.scripts import load
 
 CONFIG = 'configs/epropnp_det/epropnp_det_v1b_220312_r101_nuscenes.py'
 CLASSES = [
@@ -27,9 +28,7 @@ CLASSES = [
 @pytest.fixture
 def run(repository, monkeypatch):
     def run(tool, *arguments):
-        spec = importlib.util.spec_from_file_location(tool, repository / 'tools' / f'{tool}.py')
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = load(repository / 'tools' / f'{tool}.py')
         monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
         module.main()
 
@@ -39,14 +38,9 @@ def run(repository, monkeypatch):
 @pytest.fixture(scope='module')
 def official(repository, tmp_path_factory):
     """An official v1b file made of our own model; its tensors are zeros that take no space."""
-    spec = importlib.util.spec_from_file_location(
-        'official_shapes', repository / 'tests' / 'checkpoints' / 'official_shapes.py'
-    )
-    shapes = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(shapes)
     model = init_detector(repository / CONFIG, device='cpu')
     rest = {n: t.shape for n, t in model.state_dict().items() if not n.startswith('bbox_head.')}
-    head = {'bbox_head.' + n: s for n, s in shapes.head_shapes('v1b_220312').items()}
+    head = {'bbox_head.' + n: s for n, s in official_shapes.head_shapes('v1b_220312').items()}
     state = {name: torch.zeros(()).expand(shape) for name, shape in {**rest, **head}.items()}
     path = tmp_path_factory.mktemp('official') / 'epropnp_det_v1b_220312.pth'
     meta = dict(CLASSES=CLASSES, epoch=12, mmdet_version='2.19.1')

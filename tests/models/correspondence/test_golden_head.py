@@ -8,6 +8,7 @@ from mmdet3d.models.builder import build_head
 
 from epropnp_det.checkpoints import rename_official_keys
 from epropnp_det.models.structures import ImageGeometry, ObjectQueries
+from support import golden_head
 
 PREFIX = 'correspondence.'
 
@@ -25,14 +26,14 @@ def config(repository):
 
 
 @pytest.fixture(scope='module')
-def state(golden_head, golden_dir):
+def state(golden_dir):
     official = golden_head.golden_state(golden_head.golden_shapes(golden_dir))
     renamed = rename_official_keys(official)
     return {name[len(PREFIX) :]: t for name, t in renamed.items() if name.startswith(PREFIX)}
 
 
 @pytest.fixture(scope='module')
-def geometry(golden_head):
+def geometry():
     return ImageGeometry(
         cam2img=torch.eye(3).expand(2, 3, 3),
         img2net=golden_head.golden_img2net(),
@@ -41,7 +42,7 @@ def geometry(golden_head):
     )
 
 
-def predict(config, border_ramp, state, golden_head, geometry, golden, **options):
+def predict(config, border_ramp, state, geometry, golden, **options):
     head = build_head({**config, 'border_ramp': border_ramp, **options}).eval()
     head.load_state_dict(state, strict=True)
     labels = golden['labels']
@@ -58,8 +59,8 @@ def predict(config, border_ramp, state, golden_head, geometry, golden, **options
 
 
 @pytest.fixture(scope='module')
-def official(config, state, golden_head, geometry, golden):
-    return predict(config, 'official', state, golden_head, geometry, golden)
+def official(config, state, geometry, golden):
+    return predict(config, 'official', state, geometry, golden)
 
 
 def test_dense_maps(official, golden):
@@ -96,9 +97,9 @@ def test_objects(official, golden, image):
 
 
 def test_default_ramp_differs_at_the_upper_left_border_only(
-    config, state, golden_head, geometry, golden, official
+    config, state, geometry, golden, official
 ):
-    _, default = predict(config, 'symmetric', state, golden_head, geometry, golden)
+    _, default = predict(config, 'symmetric', state, geometry, golden)
     gain = (default.w2d - golden['w2d']).sum(-1)
     matrix = geometry.img2net[golden['img_inds']]
     homogeneous = torch.cat([default.x2d, torch.ones(24, 128, 1)], dim=-1)
@@ -114,11 +115,9 @@ def test_default_ramp_differs_at_the_upper_left_border_only(
     assert (default.weights[inside] > official[1].weights[inside]).any()
 
 
-def test_v1b_convention_moves_points_and_ramp_only(
-    config, state, golden_head, geometry, golden, official
-):
+def test_v1b_convention_moves_points_and_ramp_only(config, state, geometry, golden, official):
     """v1b has the same network: what is off the border is v2's, half a pixel up and left."""
-    arguments = (state, golden_head, geometry, golden)
+    arguments = (state, geometry, golden)
     _, v1b = predict(config, 'symmetric', *arguments, x2d_source='sampled', pixel_center=0.0)
     _, analytic = predict(config, 'symmetric', *arguments)
     matrix = geometry.img2net[golden['img_inds']]

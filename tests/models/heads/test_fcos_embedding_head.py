@@ -12,6 +12,7 @@ from epropnp_det.models.heads import fcos_embedding_head
 from epropnp_det.models.heads.fcos_embedding_head import FCOSEmbeddingHead
 from epropnp_det.models.structures import GroundTruth
 from epropnp_det.models.targets import point_grid
+from support import golden_head
 
 SMALL = dict(
     num_classes=3,
@@ -54,7 +55,7 @@ def scene(num=3, dtype=torch.float32):
 
 
 @pytest.fixture(scope='module')
-def golden_output(golden_head, golden_dir):
+def golden_output(golden_dir):
     state = golden_head.golden_state(golden_head.golden_shapes(golden_dir))
     head = FCOSEmbeddingHead(num_classes=10).eval()
     prefix = 'detector.'

@@ -1,7 +1,4 @@
-"""Parameters, features and geometry of `head_v2.npz` (tests/data/golden/README.md).
-
-Not a test: the `golden_head` fixture of this folder's conftest hands this module to the tests.
-"""
+"""Parameters, features and geometry of `head_v2.npz` (tests/data/golden/README.md)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Names and shapes of the official heads' parameters, written from docs/method.md 12.
-
-Not a test: the `official_shapes` fixture of this folder's conftest hands this module to the tests.
-"""
+"""Names and shapes of the official heads' parameters, written from docs/method.md 12."""
 
 from __future__ import annotations
 

@@ -1,37 +1,82 @@
-"""Detect objects in images of any calibrated camera; write pictures and a json of the detections.
+"""Detect objects in images or a video of any calibrated camera; write pictures and a json.
 
-Example:
-    python demo/image_demo.py CONFIG CHECKPOINT my_images/ --intrinsics K.csv --out work_dirs/mine
+Examples:
+    python demo/image_demo.py my.jpg --focal 1200
+    python demo/image_demo.py my_images/ --intrinsics K.csv --views 3d density --out work_dirs/mine
+    python demo/image_demo.py drive.mp4 --focal 1200 --video work_dirs/drive.mp4
+    python demo/image_demo.py my_images/ --intrinsics K.csv --config CONFIG --checkpoint CHECKPOINT
 """
 
 from __future__ import annotations
 
 import argparse
+import glob
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
-from torch import nn
+import numpy as np
 
-from epropnp_det.apis import (
-    detect,
-    init_detector,
-)
+from epropnp_det.apis import VIEWS, ImageDetections, detect, init_detector, view_sheet, wanted_for
 from epropnp_det.apis.detections import CONVENTIONS
+from epropnp_det.atomic import check_writable
 from epropnp_det.inputs import (
     EXIF_MODES,
+    Calibration,
     ImageCamera,
+    Video,
     camera_from_focal,
     camera_of_image,
+    check_intrinsics,
     find_images,
+    open_video,
+    printable,
     read_calibrations,
     write_image,
 )
 from epropnp_det.inputs.image_folders import describe
+from epropnp_det.inputs.videos import VIDEO_SUFFIXES
 from epropnp_det.progress import progress
 from epropnp_det.quiet import plain_warnings
-from epropnp_det.visualization import draw_side_by_side, enlarged
+from epropnp_det.visualization import VideoWriter
+from epropnp_det.visualization.rerun_log import RerunLog, require_rerun
+
+
+class Shot(NamedTuple):
+    """One image to look at.
+
+    Attributes:
+        name: Its path, or that of the video with the number of the frame.
+        pixels: BGR uint8, (H, W, 3).
+        cam2img: Intrinsics of these pixels, (3, 3).
+        target: Where its picture goes; None for frames of a video.
+    """
+
+    name: str
+    pixels: np.ndarray
+    cam2img: np.ndarray
+    target: Path | None
+
+
+class Source(NamedTuple):
+    """What the command line names, checked and not yet decoded.
+
+    Attributes:
+        shots: The images, one by one.
+        count: How many there are; 0 where a video does not say.
+        fps: Frames per second for a video of the pictures.
+        is_video: Whether they are the frames of a video.
+    """
+
+    shots: Iterator[Shot]
+    count: int
+    fps: float
+    is_video: bool
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -39,9 +84,11 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file')
-    parser.add_argument('images', nargs='+', help='image files, or folders of images')
+    parser.add_argument(
+        'images', nargs='+', help='image files, folders of images, globs, or one video'
+    )
+    parser.add_argument('--config', help='config; default: the one that the checkpoint carries')
+    parser.add_argument('--checkpoint', help='weights; default: those that ship with the package')
     camera = parser.add_mutually_exclusive_group(required=True)
     camera.add_argument(
         '--intrinsics',
@@ -70,8 +117,18 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '--undistort', action='store_true', help='take the distortion of --intrinsics out'
     )
     parser.add_argument('--out', default='work_dirs/image_demo', help='folder for the output')
+    parser.add_argument('--video', help='also write the pictures as a video, .mp4 or .avi')
+    parser.add_argument('--rerun', help='also log everything into this .rrd file (rerun.io)')
+    parser.add_argument('--fps', type=float, help='of --video; default: that of the input, or 10')
+    parser.add_argument(
+        '--views',
+        nargs='+',
+        default=['3d', 'bev'],
+        metavar='VIEW',
+        help=f'what the pictures show, of {", ".join(VIEWS)} (default: 3d bev)',
+    )
     parser.add_argument('--score-thr', type=float, default=0.3)
-    parser.add_argument('--range', type=float, default=60.0, help="metres in the bird's-eye view")
+    parser.add_argument('--range', type=float, default=60.0, help='metres in views from above')
     parser.add_argument('--batch-size', type=int, default=1)
     parser.add_argument('--device', help='cpu, cuda, cuda:1; by default the GPU if there is one')
     args = parser.parse_args(arguments)
@@ -123,46 +180,117 @@ def cameras_of(args: argparse.Namespace, images: Sequence[Path]) -> list[ImageCa
     ]
 
 
-def run(args: argparse.Namespace) -> int:
-    """Detects, draws, writes; returns the number of objects."""
-    out = Path(args.out)
-    images, skipped = find_images(args.images, out)
+def camera_of_video(args: argparse.Namespace, video: Video) -> np.ndarray:
+    """Checked intrinsics of a video's frames, (3, 3).
+
+    Raises:
+        ValueError: If they are per image, distorted, or cannot belong to frames of this size.
+    """
+    width, height = video.size
+    if args.intrinsics is None:
+        x, y = args.center or (width / 2, height / 2)
+        return check_intrinsics([[args.focal, 0, x], [0, args.focal, y], [0, 0, 1.0]], video.size)
+    known = read_calibrations(args.intrinsics)
+    if not isinstance(known, Calibration):
+        raise ValueError('a video needs one matrix; the intrinsics given are per image')
+    if args.undistort:
+        raise ValueError('--undistort works on images; write the frames of the video as images')
+    if args.intrinsics_size is not None:
+        known = known._replace(size=tuple(args.intrinsics_size))
+    if known.size is not None:
+        known = known.of_size(video.size)
+    return check_intrinsics(known.cam2img, video.size)
+
+
+def expand(sources: Sequence[str]) -> list[str]:
+    """Globs that the shell left alone become the files that they name."""
+    found: list[str] = []
+    for source in sources:
+        is_glob = not os.path.exists(source) and glob.has_magic(source)
+        found += sorted(glob.glob(source, recursive=True)) or [source] if is_glob else [source]
+    return found
+
+
+def open_source(args: argparse.Namespace) -> Source:
+    """Checks all that can be checked before the model is loaded."""
+    sources, out = expand(args.images), Path(args.out)
+    videos = [source for source in sources if Path(source).suffix.lower() in VIDEO_SUFFIXES]
+    if videos and len(sources) > 1:
+        raise ValueError('give one video, or images; not both')
+    if videos:
+        video = open_video(videos[0])
+        shots = _video_shots(video, camera_of_video(args, video))
+        return Source(shots, video.count, video.fps, True)
+    images, skipped = find_images(sources, out)
     if skipped:
         print(f'left out: {describe(skipped)}')
     targets = picture_paths(images, out)
     cameras = cameras_of(args, images)
-    model = init_detector(args.config, args.checkpoint, args.device)
-    out.mkdir(parents=True, exist_ok=True)
+    shots = (
+        Shot(printable(camera.path), camera.load(args.undistort), camera.cam2img, target)
+        for camera, target in zip(cameras, targets)
+    )
+    return Source(shots, len(images), 10.0, False)
+
+
+def _video_shots(video: Video, cam2img: np.ndarray) -> Iterator[Shot]:
+    for index, pixels in enumerate(video.frames()):
+        yield Shot(f'{printable(video.path)}#{index}', pixels, cam2img, None)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Detects, draws, writes; returns the number of objects."""
+    out, wanted = Path(args.out), wanted_for(args.views)
+    if args.rerun:
+        require_rerun()
+        wanted = {**wanted, 'with_samples': True, 'with_points': True}
+    source = open_source(args)
+    video = args.video or (out / 'video.mp4' if source.is_video else None)
+    for folder in {out, Path(video).parent} if video else {out}:
+        check_writable(folder)
     records: list[dict] = []
-    try:
-        with progress(total=len(images), title='detecting') as bar:
-            for start in range(0, len(images), args.batch_size):
-                batch = slice(start, start + args.batch_size)
-                records += detect_and_draw(args, model, cameras[batch], targets[batch])
-                bar.update(len(cameras[batch]))
-    finally:  # what is done stays, whatever ends the rest
-        content = {'conventions': CONVENTIONS, 'score_thr': args.score_thr, 'images': records}
-        (out / 'detections.json').write_text(json.dumps(content, indent=1) + '\n')
+    with ExitStack() as stack:
+        writer = video and stack.enter_context(VideoWriter(video, args.fps or source.fps))
+        model = init_detector(args.config, args.checkpoint, args.device)
+        log = args.rerun and stack.enter_context(RerunLog(args.rerun, model.CLASSES))
+        stack.callback(_write_records, records, args.score_thr, out)
+        bar = stack.enter_context(progress(total=source.count or None, title='detecting'))
+        while batch := list(islice(source.shots, args.batch_size)):
+            results = detect(
+                model,
+                [shot.pixels for shot in batch],
+                [shot.cam2img for shot in batch],
+                args.batch_size,
+                args.score_thr,
+                **wanted,
+            )
+            for shot, found in zip(batch, results):
+                picture = view_sheet(args.views, shot.pixels, found, max_range=args.range)
+                if shot.target is not None:
+                    write_image(shot.target, picture)
+                if writer:
+                    writer.write(picture)
+                if log:
+                    log.log_sample(len(records) / source.fps, [found.view(shot.pixels)], [found])
+                records.append(_record(shot, found))
+                bar.update()
     return sum(len(record['detections']) for record in records)
 
 
-def detect_and_draw(
-    args: argparse.Namespace,
-    model: nn.Module,
-    cameras: Sequence[ImageCamera],
-    targets: Sequence[Path],
-) -> list[dict]:
-    """Detects in a batch, writes its pictures, returns a json record of each image."""
-    pixels = [camera.load(args.undistort) for camera in cameras]
-    matrices = [camera.cam2img for camera in cameras]
-    results = detect(model, pixels, matrices, args.batch_size, score_thr=args.score_thr)
-    records = []
-    for camera, image, target, found in zip(cameras, pixels, targets, results):
-        picture = draw_side_by_side(enlarged(found.view(image)), model.CLASSES, args.range)
-        record = {'image': str(camera.path), 'picture': str(write_image(target, picture))}
-        detections = {'cam2img': camera.cam2img.tolist(), 'detections': found.records()}
-        records.append({**record, **detections})
-    return records
+def _record(shot: Shot, found: ImageDetections) -> dict:
+    picture = {} if shot.target is None else {'picture': str(shot.target)}
+    return {
+        'image': shot.name,
+        **picture,
+        'cam2img': shot.cam2img.tolist(),
+        'detections': found.records(),
+    }
+
+
+def _write_records(records: list[dict], score_thr: float, out: Path) -> None:
+    """Also after an interruption: what was found is kept."""
+    content = {'conventions': CONVENTIONS, 'score_thr': score_thr, 'images': records}
+    (out / 'detections.json').write_text(json.dumps(content, indent=1) + '\n')
 
 
 def main() -> None:
@@ -171,7 +299,7 @@ def main() -> None:
     plain_warnings()
     try:
         count = run(args)
-    except (FileNotFoundError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError) as error:
         sys.exit(f'error: {error.args[0] if isinstance(error, KeyError) else error}')
     print(
         f'{count} objects with score >= {args.score_thr}: pictures, detections.json in {args.out}'

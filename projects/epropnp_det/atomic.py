@@ -10,6 +10,24 @@ from pathlib import Path
 from typing import IO
 
 
+def check_writable(folder: Path) -> None:
+    """Makes the folder of an output and writes into it, before the work starts.
+
+    Args:
+        folder: The folder; missing parents are made.
+
+    Raises:
+        OSError: If it cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(f'cannot write into {folder} ({reason}); choose another with --out') from None
+
+
 @contextlib.contextmanager
 def replacing(path: Path, mode: str = 'w') -> Iterator[IO]:
     """A temporary file beside ``path`` that takes its place if the block succeeds."""

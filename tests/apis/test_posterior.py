@@ -7,7 +7,14 @@ from mmcv import Config
 from mmcv.runner import save_checkpoint
 from mmdet3d.models import build_model
 
-from epropnp_det.apis import detect, init_detector
+from epropnp_det.apis import (
+    VIEWS,
+    detect,
+    draw_view,
+    init_detector,
+    view_sheet,
+    wanted_for,
+)
 
 CAM2IMG = np.array([[300.0, 0, 192], [0, 300, 108], [0, 0, 1]])
 
@@ -96,3 +103,18 @@ def test_depth_map_of_a_model_with_the_auxiliary_branch(repository):
     assert maps['depth'].ndim == 2 and np.isfinite(maps['depth']).all()
     height, width = maps['depth'].shape
     np.testing.assert_allclose(maps['depth2img'] @ [width, height, 1], [384, 216, 1])
+
+
+def test_every_view_draws_what_detect_returned(files):
+    model = init_detector(files / 'config.py', files / 'model.pth', 'cpu')
+    found = detect(model, IMAGE, CAM2IMG, **wanted_for(VIEWS))
+    for name in VIEWS:
+        picture = draw_view(name, IMAGE, found)
+        assert (picture is None) == (name == 'depth')
+        assert picture is None or (picture.dtype, picture.shape[2]) == (np.uint8, 3)
+    sheet = view_sheet(list(VIEWS), IMAGE, found, min_height=216)
+    assert sheet.shape[0] == 216 * 5  # ten views, two in a row
+    nothing = found.above(2.0)
+    assert view_sheet(['3d', 'density', 'points', 'orientation'], IMAGE, nothing).ndim == 3
+    with pytest.raises(ValueError, match='no view xray'):
+        wanted_for(['xray'])

@@ -2,9 +2,15 @@ import json
 import shutil
 
 import cv2
+import numpy as np
 import pytest
+import torch
+from mmcv import Config
 from mmcv.runner import save_checkpoint
 from mmdet3d.models import build_model
+
+from epropnp_det.inputs import InputWarning
+from epropnp_det.inputs.notices import forget_notices
 
 CAM2IMG = '80,0,48\n0,80,32\n0,0,1\n'
 
@@ -12,6 +18,11 @@ CAM2IMG = '80,0,48\n0,80,32\n0,0,1\n'
 @pytest.fixture
 def demo(script):
     return script('demo/image_demo.py')
+
+
+@pytest.fixture(autouse=True)
+def fresh_notices():
+    forget_notices()
 
 
 @pytest.fixture
@@ -30,9 +41,18 @@ def setup(config, small_data, tmp_path):
 def run(demo, root, *arguments, images='images', camera=('--intrinsics', 'k.csv')):
     if camera and camera[0] == '--intrinsics':
         camera = ('--intrinsics', str(root / camera[1]))
-    fixed = [str(root / 'config.py'), str(root / 'model.pth'), str(root / images), '--out']
-    fixed += [str(root / 'out'), '--device', 'cpu']
-    return demo.run(demo.parse_args([*fixed, *camera, *arguments]))
+    fixed = ['--config', str(root / 'config.py'), '--checkpoint', str(root / 'model.pth')]
+    fixed += ['--out', str(root / 'out'), '--device', 'cpu', *camera]
+    return demo.run(demo.parse_args([*fixed, str(root / images), *arguments]))
+
+
+def make_video(path, frames=5, size=(96, 64), fps=8):
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter_fourcc(*'MJPG'), fps, size)
+    rng = np.random.default_rng(0)
+    for _ in range(frames):
+        writer.write(rng.integers(0, 255, (size[1], size[0], 3), dtype=np.uint8))
+    writer.release()
+    return path
 
 
 @pytest.mark.parametrize('batch_size', ['1', '4'])
@@ -120,22 +140,102 @@ def test_intrinsics_by_image(demo, setup):
     assert [entry['cam2img'][0][0] for entry in entries] == [80, 81, 82, 83, 84, 85]
 
 
-@pytest.mark.parametrize(
-    ('arguments', 'kind', 'message'),
-    [
-        (dict(images='none'), FileNotFoundError, 'no file or folder'),
-        (dict(images='empty'), FileNotFoundError, r'no image in .*\.jpg'),
-        (dict(images='k.csv'), ValueError, 'not an image'),
-        (dict(camera=('--intrinsics', 'none.csv')), FileNotFoundError, '--focal'),
-        (dict(camera=('--focal', '0')), ValueError, 'positive'),
-        (dict(camera=('--focal', '0.004')), ValueError, 'millimetres'),
-    ],
-)
-def test_bad_input_is_named(demo, setup, arguments, kind, message):
+def test_globs_that_the_shell_left_alone(demo, setup):
+    assert run(demo, setup, images='images/[0-2].png') == 3
+
+
+def test_images_of_different_sizes_in_one_run(demo, setup):
+    image = cv2.imread(str(setup / 'images' / '0.png'))
+    cv2.imwrite(str(setup / 'images' / '1.png'), cv2.resize(image, (120, 80)))
+    assert run(demo, setup, '--batch-size', '4', camera=('--focal', '100')) == 6
+    entries = json.loads((setup / 'out' / 'detections.json').read_text())['images']
+    assert [entry['cam2img'][0][2] for entry in entries] == [48, 60, 48, 48, 48, 48]
+
+
+def test_a_video_gives_a_video(demo, setup):
+    make_video(setup / 'drive.avi')
+    assert run(demo, setup, '--video', str(setup / 'seen.avi'), images='drive.avi') == 5
+    written = cv2.VideoCapture(str(setup / 'seen.avi'))
+    assert written.get(cv2.CAP_PROP_FRAME_COUNT) == 5
+    assert written.get(cv2.CAP_PROP_FPS) == pytest.approx(8)
+    assert written.read()[0]
+    entries = json.loads((setup / 'out' / 'detections.json').read_text())['images']
+    assert [entry['image'].rpartition('#')[2] for entry in entries] == list('01234')
+    assert not list(setup.glob('.*part*'))
+
+
+def test_a_video_that_ends_early_is_said_and_its_frames_are_used(demo, setup):
+    content = make_video(setup / 'drive.avi', frames=20).read_bytes()
+    (setup / 'drive.avi').write_bytes(content[: len(content) // 2])
+    with pytest.warns(InputWarning, match='ends after .* of 20 frames'):
+        found = run(demo, setup, images='drive.avi', camera=('--focal', '80'))
+    assert 0 < found < 20
+    assert len(json.loads((setup / 'out' / 'detections.json').read_text())['images']) == found
+
+
+def test_an_interruption_keeps_what_was_found(demo, setup, monkeypatch):
+    written = []
+
+    def write(path, picture):
+        written.append(path)
+        if len(written) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, 'write_image', write)
+    with pytest.raises(KeyboardInterrupt):
+        run(demo, setup)
+    entries = json.loads((setup / 'out' / 'detections.json').read_text())['images']
+    assert len(entries) == 2
+
+
+def stock_checkpoint(root):
+    """A checkpoint of mmdet3d's FCOS3D, as far as names go."""
+    names = ('backbone.conv1.weight', 'bbox_head.conv_dir_cls.weight', 'bbox_head.conv_reg.0.bias')
+    torch.save({'state_dict': {name: torch.zeros(3) for name in names}}, root / 'fcos3d.pth')
+    return '--checkpoint', str(root / 'fcos3d.pth')
+
+
+def config_without_camera(root):
+    cfg = Config.fromfile('configs/epropnp_det/epropnp_det_r18_synthetic_cpu.py')
+    del cfg.model.bbox_head['camera']
+    cfg.dump(str(root / 'nocamera.py'))
+    return '--config', str(root / 'nocamera.py')
+
+
+def file_in_the_way(root):
+    (root / 'file').write_text('')
+    return '--out', str(root / 'file' / 'below')
+
+
+BAD_INPUTS = {
+    'no image': (dict(images='none.jpg'), None, 'no file or folder'),
+    'unreadable image': (dict(images='k.csv'), None, 'not an image'),
+    'wrong K': (dict(camera=('--focal', '0.004')), None, 'millimetres'),
+    'negative K': (dict(camera=('--focal', '0')), None, 'positive'),
+    'no K': (dict(camera=('--intrinsics', 'none.csv')), None, '--focal'),
+    'missing checkpoint': ({}, lambda root: ('--checkpoint', 'none.pth'), 'no checkpoint none'),
+    'checkpoint of FCOS3D': ({}, stock_checkpoint, 'belongs to another model'),
+    'config without camera': ({}, config_without_camera, "lacks 'camera'"),
+    'missing config': ({}, lambda root: ('--config', 'none.py'), 'no config none.py'),
+    'output not writable': ({}, file_in_the_way, 'cannot write into'),
+    'empty folder': (dict(images='empty'), None, r'no image in .*\.jpg'),
+    'unreadable video': (dict(images='bad.mp4'), None, 'not a video that OpenCV can read'),
+    'video and images': ({}, lambda root: (str(root / 'bad.mp4'),), 'not both'),
+    'unknown view': ({}, lambda root: ('--views', 'xray'), 'no view xray; there are 3d'),
+    'video of no known kind': ({}, lambda root: ('--video', str(root / 'a.gif')), '.mp4 or .avi'),
+}
+
+
+@pytest.mark.parametrize('name', BAD_INPUTS)
+def test_bad_input_is_named_before_the_work(demo, setup, name):
+    request, options, message = BAD_INPUTS[name]
     (setup / 'empty').mkdir()
-    with pytest.raises(kind, match=message):
-        run(demo, setup, **arguments)
-    assert not (setup / 'out').exists()
+    (setup / 'bad.mp4').write_bytes(b'no video at all')
+    more = options(setup) if options else ()
+    with pytest.raises((OSError, ValueError, KeyError), match=message) as error:
+        run(demo, setup, *more, **request)
+    assert '\n' not in str(error.value)
+    assert not list(setup.rglob('detections.json')) and not list(setup.glob('out/*.png'))
 
 
 @pytest.mark.parametrize(
@@ -150,12 +250,12 @@ def test_bad_input_is_named(demo, setup, arguments, kind, message):
 )
 def test_bad_command_line_is_named(demo, arguments, message, capsys):
     with pytest.raises(SystemExit):
-        demo.parse_args(['config', 'checkpoint', 'images', *arguments])
+        demo.parse_args(['images', *arguments])
     assert message in capsys.readouterr().err
 
 
 def test_main_prints_one_line_for_bad_input(demo, setup, monkeypatch):
-    arguments = ['image_demo', 'none.py', 'none.pth', str(setup / 'images'), '--focal', '80']
-    monkeypatch.setattr('sys.argv', arguments)
+    arguments = ['image_demo', str(setup / 'images'), '--focal', '80', '--config', 'none.py']
+    monkeypatch.setattr('sys.argv', [*arguments, '--out', str(setup / 'out')])
     with pytest.raises(SystemExit, match='error: no config none.py'):
         demo.main()

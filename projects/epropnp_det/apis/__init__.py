@@ -11,21 +11,26 @@ from ..engine import (
 )
 from .detections import ImageDetections
 from .frames import Frame, read_frames
-from .inference import detect, detect_stream, init_detector
+from .inference import detect, detect_stream, init_detector, resolve_config
 from .intrinsics import check_intrinsics, intrinsics_from_focal, intrinsics_of, read_intrinsics
 from .matching import Report, counted, match, report
 from .pictures import save_pictures
 from .results import to_objects
+from .sequences import Scene, read_scenes, select_scene
+from .views import VIEWS, draw_view, view_sheet, wanted_for
 
 __all__ = [
     'Frame',
     'ImageDetections',
     'Report',
+    'Scene',
+    'VIEWS',
     'check_intrinsics',
     'config_of',
     'counted',
     'detect',
     'detect_stream',
+    'draw_view',
     'init_detector',
     'intrinsics_from_focal',
     'intrinsics_of',
@@ -36,9 +41,14 @@ __all__ = [
     'predict_dataset',
     'read_frames',
     'read_intrinsics',
+    'read_scenes',
     'report',
+    'resolve_config',
     'save_pictures',
     'select_device',
+    'select_scene',
     'to_objects',
+    'view_sheet',
+    'wanted_for',
     'with_data_root',
 ]

@@ -136,6 +136,21 @@ class ImageDetections:
         """The detections that score at least ``score_thr``."""
         return self.select(self.scores >= score_thr)
 
+    def rescaled(self, factor: float) -> ImageDetections:
+        """The same objects seen by a camera with ``factor`` times as many pixels per axis."""
+        scale = np.diag([factor, factor, 1.0])
+        maps = self.maps and {
+            name: scale @ value if name.endswith('2img') else value
+            for name, value in self.maps.items()
+        }
+        return replace(
+            self,
+            cam2img=scale @ self.cam2img,
+            image_size=(round(factor * self.image_size[0]), round(factor * self.image_size[1])),
+            x2d=None if self.x2d is None else factor * self.x2d,
+            maps=maps,
+        )
+
     def view(self, image: np.ndarray, **frame) -> CameraView:
         """What ``epropnp_det.visualization`` draws.
 

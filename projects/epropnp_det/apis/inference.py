@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Union
@@ -57,14 +58,13 @@ def init_detector(
             needed, or needs trust.
     """
     device = select_device(device)
-    if config is None:
-        checkpoint = default_weights() if checkpoint is None else checkpoint
-        config = config_of(read_checkpoint(checkpoint, trust)['meta'], checkpoint)
-    cfg = load_config(config, options)
+    if config is None and checkpoint is None:
+        checkpoint = default_weights()
+    cfg = resolve_config(config, checkpoint, options, trust)
     convert_SyncBN(cfg.model)
     cfg.model.pretrained = None
     cfg.model.train_cfg = None
-    model = build_model(cfg.model, test_cfg=cfg.get('test_cfg'))
+    model = _built(cfg)
     meta = {} if checkpoint is None else load_weights(model, checkpoint, trust)
     named = config_classes(cfg.get('data', {}).get('test')) or cfg.get('class_names')
     model.CLASSES = tuple(meta.get('CLASSES') or named or ())
@@ -81,6 +81,30 @@ def _mention_classes(names: Sequence[str] | None, cfg: Config, checkpoint: objec
         check_classes(names, config_classes(test), whose, 'those of the checkpoint are taken')
     except ValueError as error:
         notice(('classes', str(checkpoint)), str(error))
+
+
+def resolve_config(
+    config: str | Path | Config | None = None,
+    checkpoint: str | Path | None = None,
+    options: dict | None = None,
+    trust: bool = False,
+) -> Config:
+    """The config that :func:`init_detector` would build from the same arguments."""
+    if config is None:
+        checkpoint = default_weights() if checkpoint is None else checkpoint
+        config = config_of(read_checkpoint(checkpoint, trust)['meta'], checkpoint)
+    return load_config(config, options)
+
+
+def _built(cfg: Config) -> nn.Module:
+    """The model of a config, or one line about what the config lacks."""
+    try:
+        return build_model(cfg.model, test_cfg=cfg.get('test_cfg'))
+    except (TypeError, KeyError, AttributeError) as error:
+        text = ' '.join(str(error).split())
+        lacking = re.search(r"(\w+)\.?(?:__init__)?\(\) missing .* arguments?: (.+?)['\"]*$", text)
+        reason = f"{lacking[1]} lacks {lacking[2]}'" if lacking else text
+        raise ValueError(f'{cfg.filename or "the config"} makes no detector: {reason}') from error
 
 
 def detect(

@@ -23,6 +23,7 @@ from .notices import InputWarning, notice
 from .orientation import EXIF_MODES
 from .paths import closest_match, join_path, printable
 from .texts import read_lines, read_text
+from .videos import Video, open_video
 
 __all__ = [
     'Calibration',
@@ -32,6 +33,7 @@ __all__ = [
     'ImageCamera',
     'ImageInfo',
     'InputWarning',
+    'Video',
     'calibration_of',
     'camera_from_focal',
     'camera_of_image',
@@ -43,6 +45,7 @@ __all__ = [
     'fitting_intrinsics',
     'join_path',
     'notice',
+    'open_video',
     'printable',
     'read_calibrations',
     'read_camera_image',

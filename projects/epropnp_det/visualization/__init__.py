@@ -11,10 +11,18 @@ from .geometry import project_boxes_2d, project_segments
 from .legend import draw_legend
 from .map_view import draw_depth_map, draw_score_map
 from .palette import GROUND_TRUTH_COLOR, class_color
-from .panel import NUSCENES_LAYOUT, draw_panel, draw_side_by_side, enlarged
+from .panel import (
+    NUSCENES_LAYOUT,
+    draw_from_above,
+    draw_panel,
+    draw_side_by_side,
+    enlarged,
+    layout_of,
+)
 from .points_view import draw_points
 from .posterior_view import draw_bev_density, draw_orientation_density
 from .values import LEVEL_CAMERA, CameraView, Objects
+from .video import VideoWriter, fitted
 
 __all__ = [
     'GROUND_TRUTH_COLOR',
@@ -22,6 +30,7 @@ __all__ = [
     'NUSCENES_LAYOUT',
     'CameraView',
     'Objects',
+    'VideoWriter',
     'box_corners',
     'class_color',
     'draw_bev',
@@ -29,6 +38,7 @@ __all__ = [
     'draw_boxes_2d',
     'draw_boxes_3d',
     'draw_depth_map',
+    'draw_from_above',
     'draw_legend',
     'draw_orientation_density',
     'draw_panel',
@@ -37,6 +47,8 @@ __all__ = [
     'draw_side_by_side',
     'draw_surround_bev',
     'enlarged',
+    'fitted',
+    'layout_of',
     'project',
     'project_boxes_2d',
     'project_segments',

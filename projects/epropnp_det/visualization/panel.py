@@ -69,24 +69,43 @@ def draw_side_by_side(
     Returns:
         BGR uint8, (H, W + H, 3).
     """
+    camera = draw_boxes_3d(view.image, *view.objects, cam2img=view.cam2img, class_names=class_names)
+    bird = draw_from_above(view, class_names, max_range, camera.shape[0])
+    return np.concatenate([camera, bird], axis=1)
+
+
+def draw_from_above(
+    view: CameraView,
+    class_names: Sequence[str] | None = None,
+    max_range: float = 60.0,
+    size: int = 900,
+) -> np.ndarray:
+    """Draws one camera's bird's-eye view, over the posterior of its objects where that is known.
+
+    Args:
+        view: The camera; its ground truth, if any, shows green.
+        class_names: Names of the classes.
+        max_range: Range in metres.
+        size: Side of the square picture in pixels.
+
+    Returns:
+        BGR uint8, (size, size, 3).
+    """
     found, truth = view.objects, view.ground_truth
-    camera = draw_boxes_3d(view.image, *found, cam2img=view.cam2img, class_names=class_names)
-    height, width = camera.shape[:2]
-    field = dict(cam2img=view.cam2img, image_width=width, max_range=max_range)
+    field = dict(cam2img=view.cam2img, image_width=view.image.shape[1], max_range=max_range)
     density = None
     if view.samples is not None:
         posterior = (view.samples, view.log_weights, found.labels, found.scores)
-        density = draw_bev_density(*posterior, **field, size=(height, height))
-    bird = draw_bev(
+        density = draw_bev_density(*posterior, **field, size=(size, size))
+    return draw_bev(
         *found,
         gt_boxes=None if truth is None else truth.boxes,
         gt_labels=None if truth is None else truth.labels,
         class_names=class_names,
         **field,
-        size=(height, height),
+        size=(size, size),
         out=density,
     )
-    return np.concatenate([camera, bird], axis=1)
 
 
 def enlarged(view: CameraView, min_height: int = 540) -> CameraView:
@@ -104,6 +123,28 @@ def enlarged(view: CameraView, min_height: int = 540) -> CameraView:
     image = cv2.resize(view.image, size, interpolation=cv2.INTER_CUBIC)
     cam2img = np.diag([factor, factor, 1.0]) @ np.asarray(view.cam2img, dtype=np.float64)[:3, :3]
     return view._replace(image=image, cam2img=cam2img)
+
+
+def layout_of(names: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """The nuScenes layout without the cameras, rows and columns that are not there.
+
+    Cameras of other names follow in rows of three.
+
+    Args:
+        names: Names of the cameras of a frame.
+    """
+    columns = [i for i in range(3) if any(row[i] in names for row in NUSCENES_LAYOUT)]
+    rows = [
+        tuple(row[i] for i in columns)
+        for row in NUSCENES_LAYOUT
+        if any(name in names for name in row)
+    ]
+    known = {name for row in rows for name in row}
+    others = [name for name in names if name not in known]
+    step = max(len(columns), 1) if rows else 3
+    extra = [tuple(others[i : i + step]) for i in range(0, len(others), step)]
+    width = max((len(row) for row in rows + extra), default=0)
+    return tuple(row + ('',) * (width - len(row)) for row in rows + extra)
 
 
 def _tile(

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from ..box_geometry import box_corners
+from ..boxes.arrays import box_corners
 from .palette import GROUND_TRUTH_COLOR, class_color
 from .values import CameraView, Objects
 

@@ -1,6 +1,9 @@
 """Time that reading an image costs: ours beside what mmcv does, processor time, medians.
 
 Ours also finds the end of the file and its EXIF orientation, and tells the depth of the pixels.
+
+Example:
+    python benchmarks/benchmark_loading.py my_images/ --repeats 30
 """
 
 from __future__ import annotations
@@ -22,7 +25,9 @@ from epropnp_det.inputs import decode_image, find_images, write_image
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('images', nargs='*', help='files or folders; by default made-up ones')
     parser.add_argument('--repeats', type=int, default=30)
     parser.add_argument('--work-dir', default='work_dirs/loading', help='for made-up images')

@@ -2,6 +2,9 @@
 
 Every tensor is accounted for, and a file of another network is refused. Nothing in the file is
 executed. v1's translation head, which nothing uses, is dropped.
+
+Example:
+    python tools/convert_6dof_checkpoint.py OFFICIAL.pth work_dirs/ours.pth
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ DEFAULT_CONFIGS = {
 
 def main() -> None:
     """Converts one file; says what is wrong in one line otherwise."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('source', help='official checkpoint')
     parser.add_argument('target', help='file to write')
     parser.add_argument('--config', help='config to convert for; default: one of that version')
@@ -42,7 +47,7 @@ def main() -> None:
     try:
         convert(args)
     except (ValueError, FileNotFoundError, FileExistsError) as error:
-        sys.exit(f'{type(error).__name__}: {error}')
+        sys.exit(f'error: {error}')
 
 
 def convert(args: argparse.Namespace) -> None:

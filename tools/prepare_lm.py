@@ -3,6 +3,9 @@
 Coordinate maps say which point of the model each pixel sees; they are rendered from the mesh, or
 taken from the ``-coor.pkl`` of the official layout. What is up to date is left as it is, so an
 interrupted run goes on where it stopped.
+
+Example:
+    python tools/prepare_lm.py data/lm/train data/lm/models work_dirs/lm_maps
 """
 
 from __future__ import annotations
@@ -24,7 +27,9 @@ from epropnp_det.progress import progress as progress_bar
 
 def parse_args() -> argparse.Namespace:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('split', help='folder of scenes (BOP), or such as real_train (official)')
     parser.add_argument('models', help='folder of the models')
     parser.add_argument('out', help='folder to write')
@@ -46,7 +51,7 @@ def main() -> None:
     try:
         prepare(args)
     except (ValueError, OSError) as error:
-        sys.exit(f'{type(error).__name__}: {error}')
+        sys.exit(f'error: {error}')
 
 
 def prepare(args: argparse.Namespace) -> None:

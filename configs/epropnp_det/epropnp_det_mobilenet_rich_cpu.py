@@ -1,25 +1,13 @@
 # The detector that ships (docs/results.md): an hour of one CPU core, on windows around objects of
 # `--preset rich` scenes. MobileNetV2 starts from ImageNet (tools/convert_mobilenet.py) and costs as
 # much per step as the narrow ResNet-18, because nothing goes back through its first stages.
+from epropnp_det.datasets import recipe
+
 _base_ = './epropnp_det_r18_synthetic_cpu.py'
 data_root = 'work_dirs/proof/train/'
 val_root = 'work_dirs/proof/val/'
-img_norm_cfg = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
-class_names = {{_base_.class_names}}
-train_keys = {{_base_.train_keys}}
-meta_keys = {{_base_.meta_keys}}
-load_annotations = dict(
-    type='LoadAnnotations3D',
-    with_bbox=True,
-    with_label=True,
-    with_attr_label=True,
-    with_bbox_3d=True,
-    with_label_3d=True,
-    with_bbox_depth=True,
-)
-train_pipeline = [
-    dict(type='LoadImageMono3D', to_float32=True),
-    load_annotations,
+data = recipe.mono3d_data(data_root, val_root=val_root, samples_per_gpu=12, workers_per_gpu=1)
+train_steps = [
     dict(type='FlipMono3D', flip_ratio=0.5),
     # A fifth of an image costs a fifth of its time; vehicles of the rare kinds are looked at twice
     # as often as the others.
@@ -38,28 +26,17 @@ train_pipeline = [
         saturation_range=(0.75, 1.25),
         hue_delta=4,
     ),
-    dict(type='Normalize', **img_norm_cfg),
-    dict(type='Pad', size_divisor=32),
-    dict(type='DefaultFormatBundle3D', class_names=class_names),
-    dict(type='Collect3D', keys=train_keys, meta_keys=meta_keys),
 ]
 # Images of any size as 640 pixels of width, which the zoom of training is around.
-test_pipeline = [
-    dict(type='LoadImageMono3D'),
-    dict(
-        type='MultiScaleFlipAug',
-        scale_factor=1.0,
-        flip=False,
-        transforms=[
-            dict(type='ResizeMono3D', img_scale=(640, 4096), keep_ratio=True),
-            dict(type='FlipMono3D', flip_ratio=0.0),
-            dict(type='Normalize', **img_norm_cfg),
-            dict(type='Pad', size_divisor=32),
-            dict(type='DefaultFormatBundle3D', class_names=class_names, with_label=False),
-            dict(type='Collect3D', keys=['img'], meta_keys=meta_keys),
-        ],
-    ),
+test_steps = [
+    dict(type='ResizeMono3D', img_scale=(640, 4096), keep_ratio=True),
+    dict(type='FlipMono3D', flip_ratio=0.0),
 ]
+train_pipeline = recipe.train_pipeline(train_steps, recipe.CLASSES, to_float32=True)
+data['train'].update(pipeline=train_pipeline)
+for part in ('val', 'test'):
+    data[part].update(pipeline=recipe.test_pipeline(test_steps, recipe.CLASSES))
+del part
 model = dict(
     backbone=dict(
         _delete_=True,
@@ -85,28 +62,6 @@ model = dict(
         heading=dict(
             type='HeadingBranch', loss=dict(type='SmoothL1Loss', beta=1.0, loss_weight=10.0)
         ),
-    ),
-)
-data = dict(
-    samples_per_gpu=12,
-    workers_per_gpu=1,
-    train=dict(
-        data_root=data_root,
-        ann_file=data_root + 'nuscenes_infos_train_mono3d.coco.json',
-        img_prefix=data_root,
-        pipeline=train_pipeline,
-    ),
-    val=dict(
-        data_root=val_root,
-        ann_file=val_root + 'nuscenes_infos_val_mono3d.coco.json',
-        img_prefix=val_root,
-        pipeline=test_pipeline,
-    ),
-    test=dict(
-        data_root=val_root,
-        ann_file=val_root + 'nuscenes_infos_val_mono3d.coco.json',
-        img_prefix=val_root,
-        pipeline=test_pipeline,
     ),
 )
 optimizer = dict(

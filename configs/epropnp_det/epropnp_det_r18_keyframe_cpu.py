@@ -15,6 +15,7 @@ data = mono3d_data(
     val_file='nuscenes_infos_mono3d.coco.json',
     samples_per_gpu=3,
 )
+train_pipeline = data['train']['pipeline']
 model = dict(
     bbox_head=dict(
         samples_per_img=24,

@@ -15,6 +15,7 @@ data = mono3d_data(
     samples_per_gpu=16,
     workers_per_gpu=1,
 )
+train_pipeline = data['train']['pipeline']
 # Held-out objects with their ground truth, which tells where to look for them.
 held_out = {
     '_delete_': True,

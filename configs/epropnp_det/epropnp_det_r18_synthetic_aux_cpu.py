@@ -4,6 +4,7 @@ from epropnp_det.datasets.recipe import mono3d_data
 _base_ = './epropnp_det_r18_synthetic_cpu.py'
 data_root = 'work_dirs/demo/data/'
 data = mono3d_data(data_root, crop_top=56, lidar={}, samples_per_gpu=4, workers_per_gpu=1)
+train_pipeline = data['train']['pipeline']
 model = dict(
     bbox_head=dict(
         auxiliary=dict(

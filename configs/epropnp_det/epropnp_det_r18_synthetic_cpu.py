@@ -10,6 +10,7 @@ _base_ = [
 data_root = 'work_dirs/demo/data/'
 # Rendered at scale 0.24: 384 x 216, of which the top 56 rows show sky.
 data = mono3d_data(data_root, crop_top=56, samples_per_gpu=4, workers_per_gpu=1)
+train_pipeline = data['train']['pipeline']
 # Residuals and bounds count in original pixels, of which these images have a quarter per metre.
 model = dict(
     bbox_head=dict(correspondence=dict(initial_scale=4.0), camera=dict(border=50.0)),

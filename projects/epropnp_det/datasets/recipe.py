@@ -117,6 +117,7 @@ def mono3d_data(
     lidar: dict | None = None,
     pad: int = 32,
     class_names: Sequence[str] | None = None,
+    val_root: str | None = None,
     train_file: str = 'nuscenes_infos_train_mono3d.coco.json',
     val_file: str = 'nuscenes_infos_val_mono3d.coco.json',
     test_file: str | None = None,
@@ -133,6 +134,7 @@ def mono3d_data(
         lidar: Arguments of ``LoadLidarMono3D``, for the auxiliary losses; None loads no LiDAR.
         pad: As for :func:`train_pipeline`.
         class_names: Names of the classes; those of nuScenes if None.
+        val_root: Folder of validation and test, if not ``data_root``.
         train_file: Annotation file of training, below ``data_root``.
         val_file: That of validation.
         test_file: That of the test; the one of validation if None.
@@ -148,12 +150,12 @@ def mono3d_data(
     points = [] if lidar is None else [dict(type='LoadLidarMono3D', **lidar)]
     tested = [*resize, dict(type='FlipMono3D', flip_ratio=0.0), *crop]
 
-    def dataset(file: str, pipeline: list[dict], test_mode: bool, **more) -> dict:
+    def dataset(root: str, file: str, pipeline: list[dict], test_mode: bool, **more) -> dict:
         return dict(
             type='NuScenesEProPnPDataset',
-            data_root=data_root,
-            ann_file=data_root + file,
-            img_prefix=data_root,
+            data_root=root,
+            ann_file=root + file,
+            img_prefix=root,
             classes=classes,
             pipeline=pipeline,
             modality=_MODALITY,
@@ -166,9 +168,9 @@ def mono3d_data(
     shown = test_pipeline(tested, classes, pad)
     kept = dict(annotation_filter=annotation_filter or _ANNOTATION_FILTER)
     return dict(
-        train=dataset(train_file, trained, False, **kept),
-        val=dataset(val_file, shown, True),
-        test=dataset(test_file or val_file, shown, True),
+        train=dataset(data_root, train_file, trained, False, **kept),
+        val=dataset(val_root or data_root, val_file, shown, True),
+        test=dataset(val_root or data_root, test_file or val_file, shown, True),
         **loader,
     )
 

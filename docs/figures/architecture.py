@@ -21,8 +21,7 @@ import networkx as nx
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = ROOT / 'docs' / 'images' / 'architecture.png'
-PLUMBING = ('version', 'compatibility')
-"""Modules that say which versions run; everybody may ask them."""
+PACKAGE = 'epropnp_det'
 
 NEEDS = {  # room colour and what it means, the heaviest first
     'MMDetection3D': ('#f5d0a9', ('mmdet3d', 'mmdet', 'mmcv', 'mmseg', 'nuscenes')),
@@ -31,32 +30,29 @@ NEEDS = {  # room colour and what it means, the heaviest first
 }
 
 
-def import_graph(packages: list[str]) -> tuple[nx.DiGraph, dict[str, str]]:
-    """Rooms (top-level parts of the packages) and their imports.
+def import_graph() -> tuple[nx.DiGraph, dict[str, str]]:
+    """Rooms and their imports: the parts of ``epropnp_det``, and each other package as a whole.
 
     Returns:
         The graph, edges from the one who imports, and what each room needs, a key of ``NEEDS``.
     """
+    others = {path.parent.name for path in (ROOT / 'projects').glob('*/__init__.py')} - {PACKAGE}
     modules = grimp.build_graph(
-        *packages, include_external_packages=True, exclude_type_checking_imports=True
+        PACKAGE, *others, include_external_packages=True, exclude_type_checking_imports=True
     )
-    rooms = {
-        room
-        for package in packages
-        for room in modules.find_children(package)
-        if room.rsplit('.')[-1] not in PLUMBING
-    }
+    parts = {name: name.split('.')[1] for name in modules.find_children(PACKAGE)}
+    folder = ROOT / 'projects' / PACKAGE  # modules beside the rooms are tools that all may use
+    rooms = {name: part for name, part in parts.items() if (folder / part).is_dir()}
+    rooms |= {name: name for name in others}
     graph, needs = nx.DiGraph(), {}
-    for room in rooms:
+    for module, room in rooms.items():
         graph.add_node(room)
-        inside = {room, *modules.find_descendants(room)}
+        inside = {module, *modules.find_descendants(module)}
         imported = {
             other for one in inside for other in modules.find_modules_directly_imported_by(one)
-        }
-        for other in imported - inside:
-            goal = '.'.join(other.split('.')[:2])
-            if goal in rooms:
-                graph.add_edge(room, goal)
+        } - inside
+        goals = {'.'.join(other.split('.')[:2]) for other in imported} | imported
+        graph.add_edges_from((room, rooms[goal]) for goal in goals & set(rooms))
         outside = {other.split('.')[0] for other in imported}
         needs[room] = next(
             (need for need, (_, names) in NEEDS.items() if outside & set(names)), list(NEEDS)[-1]
@@ -99,7 +95,7 @@ def _effort(graph: nx.DiGraph, place: dict[str, tuple[float, float]]) -> float:
     return effort
 
 
-def draw(graph: nx.DiGraph, needs: dict[str, str], packages: list[str]) -> None:
+def draw(graph: nx.DiGraph, needs: dict[str, str]) -> None:
     """One box per room, one arrow per import that does not follow from others."""
     place = positions(graph)
     height = 1.05 * (1 + max(y for _, y in place.values()))
@@ -109,10 +105,8 @@ def draw(graph: nx.DiGraph, needs: dict[str, str], packages: list[str]) -> None:
     axes.axis('off')
     boxes = {}
     for room, (x, y) in place.items():
-        package, name = room.split('.')
-        text = name if package == packages[0] else f'{package}\n{name}'
         box = {'boxstyle': 'round,pad=0.45', 'fc': NEEDS[needs[room]][0], 'ec': '#444444'}
-        boxes[room] = axes.text(x, y, text, ha='center', va='center', fontsize=11, bbox=box)
+        boxes[room] = axes.text(x, y, room, ha='center', va='center', fontsize=11, bbox=box)
     figure.canvas.draw()
     for start, end in nx.transitive_reduction(graph).edges:
         arrow = {'arrowstyle': '-|>', 'color': '#777777', 'shrinkA': 1, 'shrinkB': 1}
@@ -138,8 +132,7 @@ def main() -> None:
     Raises:
         networkx.NetworkXUnfeasible: If imports go in a circle.
     """
-    packages = ['epropnp_det']
-    draw(*import_graph(packages), packages)
+    draw(*import_graph())
 
 
 if __name__ == '__main__':

@@ -5,7 +5,7 @@ AT_ROOT := cd "$(ROOT)" &&
 PY := .venv/bin/python
 PATHS := projects tools tests demo configs benchmarks docs/figures setup.py
 
-.PHONY: help setup demo test lint format clean clean-env
+.PHONY: help setup demo tour test lint format clean clean-env
 .DEFAULT_GOAL := help
 
 help:  ## say what can be made
@@ -23,6 +23,9 @@ setup:  ## make .venv with everything in it (once; 10 to 25 minutes on 2 cores)
 
 demo: setup  ## synthetic nuScenes -> train -> evaluate -> pictures, in work_dirs/demo
 	@$(AT_ROOT) $(PY) demo/run_demo.py
+
+tour: setup  ## the pictures of docs/tour.md: one image through the whole method
+	@$(AT_ROOT) $(PY) demo/tour.py
 
 lint: setup  ## style, types, and who may import whom
 	@$(AT_ROOT) $(PY) -m ruff check $(PATHS)

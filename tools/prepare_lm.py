@@ -13,16 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
+import mmcv
 from epropnp_6dof.data.bop import read_bop
 from epropnp_6dof.data.models import read_models
 from epropnp_6dof.data.official import read_official, read_official_models
 from epropnp_6dof.data.prepare import prepare_maps, prepare_views
-
-from epropnp_det.inputs import read_text
-from epropnp_det.progress import progress as progress_bar
 
 
 def parse_args() -> argparse.Namespace:
@@ -57,7 +54,7 @@ def main() -> None:
 def prepare(args: argparse.Namespace) -> None:
     """Maps of all images; new views and backgrounds from the images of the list."""
     out = Path(args.out)
-    wanted = json.loads(read_text(args.image_ids))[args.list] if args.image_ids else None
+    wanted = json.loads(Path(args.image_ids).read_text())[args.list] if args.image_ids else None
     if args.layout == 'bop':
         instances = read_bop(args.split, wanted, args.objects)
         models = read_models(args.models)
@@ -75,9 +72,11 @@ def prepare(args: argparse.Namespace) -> None:
         print(f'{len(views)} views in {out / "views"}')
 
 
-def progress(items: list, title: str) -> Iterable:
+def progress(items: list, title: str):
     """The items, with a bar and an estimate of the time left."""
-    return progress_bar(items, title=title, unit='item')
+    print(f'{title}: {len(items)}')
+    yield from mmcv.track_iter_progress(items)
+    print()
 
 
 if __name__ == '__main__':

@@ -8,8 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from epropnp_det.inputs import read_image
-
 IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg')
 
 
@@ -48,7 +46,9 @@ class Backgrounds:
 
     def _image(self, index: int) -> np.ndarray:
         if index not in self._kept:
-            image = read_image(self.files[index])
+            image = cv2.imread(str(self.files[index]), cv2.IMREAD_COLOR)
+            if image is None:
+                raise ValueError(f'{self.files[index]} is no image')
             if len(self._kept) >= self.max_kept:
                 self._kept.pop(next(iter(self._kept)))
             scale = 640 / max(image.shape[:2])

@@ -9,9 +9,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from epropnp_det.inputs import read_text
-from epropnp_det.inputs.images import decode_image, read_bytes
-
 from .models import MILLIMETRES
 
 SUFFIXES = ('.png', '.jpg', '.jpeg')
@@ -91,10 +88,10 @@ def _read_scene(
     min_visibility: float,
 ) -> list[Instance]:
     annotations, cameras = (
-        json.loads(read_text(scene / f'scene_{name}.json')) for name in ('gt', 'camera')
+        json.loads((scene / f'scene_{name}.json').read_text()) for name in ('gt', 'camera')
     )
     infos_path = scene / 'scene_gt_info.json'
-    infos = json.loads(read_text(infos_path)) if infos_path.is_file() else {}
+    infos = json.loads(infos_path.read_text()) if infos_path.is_file() else {}
     files = {path.stem: path for path in _images(scene)}
     found = []
     for key in sorted(annotations, key=int):
@@ -161,9 +158,9 @@ def _mask_box(mask: Path) -> np.ndarray:
     """Bounding box of a mask, for data without ``scene_gt_info.json``."""
     import cv2
 
-    if not mask.is_file():
+    picture = cv2.imread(str(mask), cv2.IMREAD_GRAYSCALE)
+    if picture is None:
         raise ValueError('neither scene_gt_info.json nor a mask says where the object is')
-    picture = decode_image(read_bytes(mask), str(mask), gray=True).pixels
     return np.array(cv2.boundingRect((picture > 0).astype(np.uint8)), np.float64)
 
 
@@ -183,7 +180,7 @@ def detected(
     """
     if path is None:
         return [_enlarged(instance, jitter, seed) for instance in instances]
-    table = json.loads(read_text(path))
+    table = json.loads(Path(path).read_text())
     found = []
     for instance in instances:
         candidates = [

@@ -14,8 +14,6 @@ from mmdet.datasets.builder import DATASETS
 from scipy.spatial.transform import Rotation
 from torch.utils.data import Dataset
 
-from epropnp_det.inputs import read_text
-
 from .augment import Backgrounds, paste, random_colors, random_occluder
 from .bop import Instance, detected, read_bop
 from .coordinate_maps import denoise_edges, fingerprint, load_map, map_path, mesh_hash
@@ -250,7 +248,7 @@ class ObjectPoseDataset(Dataset):
 
 
 def _read_ids(path: str, name: str) -> list[int]:
-    lists = json.loads(read_text(path))
+    lists = json.loads(Path(path).read_text())
     if name not in lists:
         raise ValueError(f'{path} has no list {name!r}; it has {sorted(lists)}')
     return lists[name]

@@ -1,11 +1,9 @@
-"""Images and masks, decoded: as they are stored, which is what intrinsics and masks are of."""
+"""Images and masks, decoded."""
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
-
-from epropnp_det.inputs import read_image as stored_pixels
-from epropnp_det.inputs.images import decode_image, read_bytes
 
 from .bop import Instance
 
@@ -14,20 +12,23 @@ def read_image(path: str) -> np.ndarray:
     """BGR pixels, (H, W, 3) uint8.
 
     Raises:
-        FileNotFoundError: If there is no such file.
         ValueError: If the file is no image.
     """
-    return stored_pixels(path)
+    image = cv2.imread(path, cv2.IMREAD_COLOR)
+    if image is None:
+        raise ValueError(f'{path} is no image')
+    return image
 
 
 def read_gray_mask(path: str) -> np.ndarray:
     """A mask file as 0 or 255, (H, W) uint8.
 
     Raises:
-        FileNotFoundError: If there is no such file.
         ValueError: If the file is no image.
     """
-    mask = decode_image(read_bytes(path), path, gray=True).pixels
+    mask = cv2.imread(path, cv2.IMREAD_GRAYSCALE)
+    if mask is None:
+        raise ValueError(f'{path} is no mask')
     return np.where(mask > 0, np.uint8(255), np.uint8(0))
 
 

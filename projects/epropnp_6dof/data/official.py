@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from epropnp_det.inputs import read_text
-
 from .bop import Instance
 from .coordinate_maps import CoordinateMap
 from .models import MILLIMETRES, ObjectModel
@@ -98,7 +96,7 @@ def _instance(image: Path, stem: str, obj_id: int, detections: bool) -> Instance
 
 def _numbers(path: str, count: int) -> np.ndarray:
     """The last ``count`` numbers of a text file; DeepIM's pose files have one more at the top."""
-    numbers = [float(token) for token in read_text(path).split()]
+    numbers = [float(token) for token in Path(path).read_text().split()]
     if len(numbers) not in (count, count + (count == 12)):
         raise ValueError(f'{Path(path).name} holds {len(numbers)} numbers instead of {count}')
     return np.array(numbers[-count:])
@@ -108,7 +106,7 @@ def read_official_models(folder: str | Path) -> dict[int, ObjectModel]:
     """Reads ``models_info.txt``; meshes are ``NAME/NAME.ply`` in metres."""
     models = {}
     names = {obj_id: name for name, obj_id in LINEMOD.items()}
-    for line in read_text(Path(folder) / 'models_info.txt').splitlines():
+    for line in (Path(folder) / 'models_info.txt').read_text().splitlines():
         tokens = line.split()
         if not tokens:
             continue

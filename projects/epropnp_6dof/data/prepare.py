@@ -8,8 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from epropnp_det.inputs import write_image
-
 from ..synthetic.views import blended, mean_texture, nearby_pose, observed_texture, render_view
 from ..synthetic.writer import SceneWriter
 from .bop import Instance
@@ -89,7 +87,7 @@ def prepare_views(
     backgrounds.mkdir(parents=True, exist_ok=True)
     for instance in instances:
         path = backgrounds / f'{instance.scene_id:06d}_{instance.image_id:06d}.jpg'
-        write_image(path, without_object(instance), quality=95)
+        cv2.imwrite(str(path), without_object(instance), [cv2.IMWRITE_JPEG_QUALITY, 95])
     for obj_id in sorted({instance.obj_id for instance in instances}):
         sources = [instance for instance in instances if instance.obj_id == obj_id]
         mesh = models[obj_id].mesh()

@@ -8,8 +8,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from epropnp_det.inputs import write_image
-
 
 class SceneWriter:
     """One scene of one or more objects per image; the annotation is written by `close`.
@@ -78,4 +76,5 @@ def _box(mask: np.ndarray) -> list[int]:
 
 
 def _write(path: Path, picture: np.ndarray) -> None:
-    write_image(path, picture)
+    if not cv2.imwrite(str(path), picture):
+        raise OSError(f'{path} could not be written')

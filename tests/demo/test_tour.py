@@ -50,9 +50,7 @@ def hero(tour):
         maps={'scores': rng.random((28, 50)), 'score2img': np.diag([8.0, 8.0, 1.0])},
     )
     truth = Objects(BOXES + 0.1, np.array([0, 5]))
-    frame = Frame(
-        Path('x.jpg'), K, LEVEL_CAMERA, SIZE, '', 's', 't', truth, np.zeros((2, 4))
-    )
+    frame = Frame(Path('x.jpg'), K, LEVEL_CAMERA, SIZE, '', 's', 't', truth, np.zeros((2, 4)))
     image = rng.integers(0, 255, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
     return tour.Hero(found, 0, truth.boxes[0], frame, image)
 

@@ -5,7 +5,7 @@ AT_ROOT := cd "$(ROOT)" &&
 PY := .venv/bin/python
 PATHS := projects tools tests demo configs benchmarks docs/figures setup.py
 
-.PHONY: help setup demo tour test lint format clean clean-env
+.PHONY: help setup demo gallery tour test lint format clean clean-env
 .DEFAULT_GOAL := help
 
 help:  ## say what can be made
@@ -26,6 +26,9 @@ demo: setup  ## synthetic nuScenes -> train -> evaluate -> pictures, in work_dir
 
 tour: setup  ## the pictures of docs/tour.md: one image through the whole method
 	@$(AT_ROOT) $(PY) demo/tour.py
+
+gallery: demo  ## the README's pictures from the demo's scenes, in docs/images
+	@$(AT_ROOT) $(PY) demo/gallery.py
 
 lint: setup  ## style, types, and who may import whom
 	@$(AT_ROOT) $(PY) -m ruff check $(PATHS)

@@ -47,6 +47,7 @@ setup(
         'det': requirements('detector.txt'),
         'test': requirements('dev.txt'),
         'onnx': ['onnx', 'onnxruntime'],
+        'rerun': ['rerun-sdk>=0.22,<0.23'],  # newer ones want numpy 2
     },
     zip_safe=False,
 )

@@ -129,7 +129,7 @@ def view_sheet(
     rows = []
     for start in range(0, len(tiles), columns):
         row = [
-            tile if tile.shape[0] == height else fitted(tile, (width, height))
+            tile if tile.shape[0] == height else fitted(tile, (width, height), 250)
             for tile in tiles[start : start + columns]
         ]
         rows.append(np.concatenate(row, axis=1))

@@ -70,7 +70,7 @@ class VideoWriter:
             raise OSError(f'cannot write the video {self.path}; is the folder writable?')
 
 
-def fitted(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def fitted(picture: np.ndarray, size: tuple[int, int], background: int = 128) -> np.ndarray:
     """The picture in the middle of a canvas of this width and height, as large as it goes."""
     width, height = size
     if picture.shape[:2] == (height, width):
@@ -80,7 +80,7 @@ def fitted(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         min(width, max(1, round(factor * picture.shape[1]))),
         min(height, max(1, round(factor * picture.shape[0]))),
     )
-    canvas = np.full((height, width, 3), 128, dtype=np.uint8)
+    canvas = np.full((height, width, 3), background, dtype=np.uint8)
     left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
     resized = cv2.resize(picture, inner, interpolation=cv2.INTER_AREA)
     canvas[top : top + inner[1], left : left + inner[0]] = resized

@@ -9,7 +9,7 @@ from torch import Tensor
 from epropnp_det.pnp import PerspectiveCamera
 
 from .models.correspondence import Correspondences
-from .models.estimator import Z_MIN, Crops, build_layer, calibration
+from .models.estimator import Z_MIN, build_layer, calibration
 
 
 class PoseSolver:
@@ -79,9 +79,9 @@ class PoseSolver:
             return self.layer.monte_carlo_forward(*points, camera, **options)
         return self.layer(*points, camera, **options)
 
-    def results(self, points: Correspondences, crops: Crops) -> list[dict[str, np.ndarray]]:
-        """Results of `solve` as arrays, one dict per crop."""
-        solution = self.solve(points, crops.cam2img)
+    def results(self, points: Correspondences, cam2img: Tensor) -> list[dict[str, np.ndarray]]:
+        """Results of `solve` as arrays, one dict per object."""
+        solution = self.solve(points, cam2img)
         fields = ['pose', 'pose_cov', 'cost', 'converged', 'valid']
         arrays = {name: getattr(solution, name).cpu().numpy() for name in fields}
         if self.samples:

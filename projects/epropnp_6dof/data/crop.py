@@ -127,3 +127,24 @@ def jittered_crop(
     moved = np.array([x + shift * dx * width, y + shift * dy * height, width, height])
     crop = box_crop(moved, resolution, grid_size, padding * (1 + zoom * factor), limit)
     return crop._replace(angle=turn * max_angle)
+
+
+_OFFSETS = ((0, 0, 1), (0.08, 0.08, 1.1), (-0.08, -0.08, 0.9), (0.08, -0.08, 0.92), (-0.08, 0.08, 1.08))
+
+
+def neighbouring_crops(crop: Crop, count: int) -> list[Crop]:
+    """The crop and others of the same object a little beside it, whose predictions are joined.
+
+    Args:
+        crop: Not turned.
+        count: 1 to 5.
+
+    Raises:
+        ValueError: If there are not so many.
+    """
+    if not 1 <= count <= len(_OFFSETS):
+        raise ValueError(f'test_crops must be 1 to {len(_OFFSETS)}, got {count}')
+    return [
+        crop._replace(center=crop.center + crop.size * np.array([dx, dy]), size=crop.size * zoom)
+        for dx, dy, zoom in _OFFSETS[:count]
+    ]

@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from .augment import Backgrounds, paste, random_colors, random_occluder
 from .bop import Instance, detected, read_bop
 from .coordinate_maps import denoise_edges, fingerprint, load_map, map_path, mesh_hash
-from .crop import Crop, box_crop, jittered_crop
+from .crop import Crop, box_crop, jittered_crop, neighbouring_crops
 from .official import read_official, read_official_models
 from .official_crop import OfficialCrop, official_crop
 from .images import read_gray_mask, read_image, read_mask
@@ -58,6 +58,8 @@ class ObjectPoseDataset(Dataset):
         every: Of each object, only every so-many-th instance.
         repeat: Times that each instance counts in an epoch.
         test_mode: No augmentation, no targets.
+        test_crops: Crops per object at test, whose predictions are joined, see
+            `neighbouring_crops`.
 
     Raises:
         FileNotFoundError: If files are missing.
@@ -93,6 +95,7 @@ class ObjectPoseDataset(Dataset):
         every: int = 1,
         repeat: int = 1,
         test_mode: bool = False,
+        test_crops: int = 1,
     ) -> None:
         super().__init__()
         wanted = None if image_ids is None else _read_ids(*image_ids)
@@ -127,6 +130,7 @@ class ObjectPoseDataset(Dataset):
         self._mask = lru_cache(maxsize=keep)(read_gray_mask)
         self.repeat = repeat
         self.test_mode = test_mode
+        self.test_crops = test_crops
         self.CLASSES = tuple(
             f'obj_{obj_id:06d}' for obj_id in sorted({i.obj_id for i in instances})
         )
@@ -148,11 +152,15 @@ class ObjectPoseDataset(Dataset):
         instance = self.instances[index % len(self.instances)]
         image = self._image(str(instance.image))
         if self.test_mode:
-            crop = self._framed(
-                box_crop(instance.box, self.resolution, self.grid_size, self.padding, self.limit),
-                image,
+            crop = box_crop(
+                instance.box, self.resolution, self.grid_size, self.padding, self.limit
             )
-            return {'img': to_tensor(crop.cut(image)), **crop_fields(crop, instance, self.models)}
+            return stacked_crops(
+                image,
+                [self._framed(c, image) for c in neighbouring_crops(crop, self.test_crops)],
+                instance,
+                self.models,
+            )
         rng = np.random.mtrand._rand  # seeded per worker by mmdet
         crop = jittered_crop(
             instance.box,
@@ -278,3 +286,15 @@ def crop_fields(
         'center': model.center,
     }
     return {name: torch.from_numpy(array).float() for name, array in arrays.items()}
+
+
+def stacked_crops(
+    image: np.ndarray,
+    crops: list[Crop | OfficialCrop],
+    instance: Instance,
+    models: dict[int, ObjectModel],
+) -> dict[str, torch.Tensor]:
+    """``img`` and the fields of `Crops` for the crops of one object, stacked: (V, ...)."""
+    fields = [crop_fields(crop, instance, models) for crop in crops]
+    stacked = {name: torch.stack([field[name] for field in fields]) for name in fields[0]}
+    return {'img': torch.stack([to_tensor(crop.cut(image)) for crop in crops]), **stacked}

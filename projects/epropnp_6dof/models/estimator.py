@@ -171,11 +171,27 @@ class ObjectPoseEstimator(BaseModule):
 
     @torch.no_grad()
     def simple_test(self, img: Tensor, crops: Crops) -> list[dict]:
-        """Poses of crops, one dict of arrays each; see `epropnp_6dof.inference`."""
+        """Poses of objects, one dict of arrays each; see `epropnp_6dof.inference`.
+
+        Args:
+            img: ``V`` crops of each object, (B, V, 3, S, S).
+            crops: Their fields, (B, V, ...).
+        """
         from ..inference import PoseSolver
 
-        solver = PoseSolver(**self.test_cfg)
-        return solver.results(self.correspondences(self.maps(img), crops), crops)
+        _, points = self.predict(img, crops)
+        return PoseSolver(**self.test_cfg).results(points, crops.cam2img[:, 0])
+
+    def predict(self, img: Tensor, crops: Crops) -> tuple[Maps, Correspondences]:
+        """Maps of all crops, (B V, ...), and the joined points of each object, (B, V n, ...).
+
+        The joined cost is the mean over the crops: their errors are far from independent.
+        """
+        views = img.size(1)
+        maps = self.maps(img.flatten(0, 1))
+        points = self.correspondences(maps, Crops(*(field.flatten(0, 1) for field in crops)))
+        joined = Correspondences(*(p.unflatten(0, (-1, views)).flatten(1, 2) for p in points))
+        return maps, joined._replace(w2d=joined.w2d / views)
 
     def train_step(self, data: dict, optimizer: torch.optim.Optimizer | None = None) -> dict:
         """One iteration of mmcv's runner."""

@@ -62,7 +62,8 @@ def init_detector(
         checkpoint = default_weights()
     cfg = resolve_config(config, checkpoint, options, trust)
     convert_SyncBN(cfg.model)
-    cfg.model.pretrained = None
+    if 'pretrained' in cfg.model:
+        cfg.model.pretrained = None
     cfg.model.train_cfg = None
     model = _built(cfg)
     meta = {} if checkpoint is None else load_weights(model, checkpoint, trust)

@@ -5,7 +5,7 @@ custom_imports = dict(imports=['epropnp_6dof'], allow_failed_imports=False)
 data_root = 'data/linemod_cat/'
 prepared = 'data/linemod_cat_prepared/'
 obj_ids = [6]
-# What inference must know of the objects, so that it needs no mesh: mm, as in BOP's models_info.json.
+# What inference must know of the objects, so that it needs no mesh: mm, as in BOP.
 objects = {
     6: dict(diameter=154.546, half_extents=(33.50535, 63.8165, 58.7285), center=(0.0, 0.0, 0.0002))
 }

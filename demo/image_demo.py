@@ -31,12 +31,13 @@ from epropnp_det.inputs import (
     ImageCamera,
     Video,
     camera_from_focal,
+    camera_of_frames,
     camera_of_image,
-    check_intrinsics,
     find_images,
     open_video,
     printable,
     read_calibrations,
+    undistort,
     write_image,
 )
 from epropnp_det.inputs.image_folders import describe
@@ -180,26 +181,22 @@ def cameras_of(args: argparse.Namespace, images: Sequence[Path]) -> list[ImageCa
     ]
 
 
-def camera_of_video(args: argparse.Namespace, video: Video) -> np.ndarray:
-    """Checked intrinsics of a video's frames, (3, 3).
+def camera_of_video(args: argparse.Namespace, video: Video) -> Calibration:
+    """Checked camera of a video's frames.
 
     Raises:
-        ValueError: If they are per image, distorted, or cannot belong to frames of this size.
+        ValueError: If the intrinsics are per image, or cannot belong to frames of this size.
     """
     width, height = video.size
     if args.intrinsics is None:
         x, y = args.center or (width / 2, height / 2)
-        return check_intrinsics([[args.focal, 0, x], [0, args.focal, y], [0, 0, 1.0]], video.size)
-    known = read_calibrations(args.intrinsics)
+        known = Calibration(np.array([[args.focal, 0, x], [0, args.focal, y], [0, 0, 1.0]]))
+    else:
+        known = read_calibrations(args.intrinsics)
     if not isinstance(known, Calibration):
         raise ValueError('a video needs one matrix; the intrinsics given are per image')
-    if args.undistort:
-        raise ValueError('--undistort works on images; write the frames of the video as images')
-    if args.intrinsics_size is not None:
-        known = known._replace(size=tuple(args.intrinsics_size))
-    if known.size is not None:
-        known = known.of_size(video.size)
-    return check_intrinsics(known.cam2img, video.size)
+    size = (int(width), int(height))
+    return camera_of_frames(video.path, known, size, args.intrinsics_size, args.undistort)
 
 
 def expand(sources: Sequence[str]) -> list[str]:
@@ -219,7 +216,7 @@ def open_source(args: argparse.Namespace) -> Source:
         raise ValueError('give one video, or images; not both')
     if videos:
         video = open_video(videos[0])
-        shots = _video_shots(video, camera_of_video(args, video))
+        shots = _video_shots(video, camera_of_video(args, video), args.undistort)
         return Source(shots, video.count, video.fps, True)
     images, skipped = find_images(sources, out)
     if skipped:
@@ -233,9 +230,11 @@ def open_source(args: argparse.Namespace) -> Source:
     return Source(shots, len(images), 10.0, False)
 
 
-def _video_shots(video: Video, cam2img: np.ndarray) -> Iterator[Shot]:
+def _video_shots(video: Video, camera: Calibration, undistorted: bool) -> Iterator[Shot]:
+    matrix, distortion = camera.cam2img, camera.distortion
     for index, pixels in enumerate(video.frames()):
-        yield Shot(f'{printable(video.path)}#{index}', pixels, cam2img, None)
+        pixels = undistort(pixels, matrix, distortion) if undistorted else pixels
+        yield Shot(f'{printable(video.path)}#{index}', pixels, matrix, None)
 
 
 def run(args: argparse.Namespace) -> int:

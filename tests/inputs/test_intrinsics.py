@@ -8,12 +8,14 @@ import pytest
 from epropnp_det.inputs import (
     Calibration,
     InputWarning,
+    camera_of_frames,
     camera_of_image,
     check_intrinsics,
     examine_intrinsics,
     rescale_intrinsics,
     write_image,
 )
+from epropnp_det.inputs.distortion import make_distortion
 
 CAMERAS = {
     'nuScenes': ([[1266.4, 0, 816.3], [0, 1266.4, 491.5], [0, 0, 1]], (1600, 900)),
@@ -123,6 +125,19 @@ def test_resized_images(tmp_path):
         camera_of_image(path, np.array(matrix), intrinsics_size=(1600, 1200))
     with pytest.raises(ValueError, match='leave it out or correct it'):
         camera_of_image(path, Calibration(np.array(matrix), size), intrinsics_size=(640, 360))
+
+
+def test_frames_of_a_video():
+    matrix, size = CAMERAS['nuScenes']
+    calibration = Calibration(np.array(matrix), size)
+    assert camera_of_frames('a.mp4', calibration, size).size == size
+    with pytest.raises(ValueError, match=r'a\.mp4: .*--intrinsics-size 1600 900'):
+        camera_of_frames('a.mp4', calibration, (800, 450))
+    half = camera_of_frames('a.mp4', calibration, (800, 450), intrinsics_size=size)
+    np.testing.assert_allclose(half.cam2img, scaled(np.array(matrix), 0.5))
+    distorted = calibration._replace(distortion=make_distortion([0.1, 0, 0, 0]))
+    with pytest.warns(InputWarning, match=r'a\.mp4: .*--undistort'):
+        camera_of_frames('a.mp4', distorted, size)
 
 
 def test_the_size_of_the_image_itself_confirms_a_crop(tmp_path):

@@ -7,7 +7,13 @@ Needs NumPy and OpenCV, knows nothing of networks, data sets or mm*.
 
 from .calibrations import Calibration, calibration_of, read_calibrations
 from .distortion import Distortion, undistort
-from .image_cameras import ImageCamera, camera_from_focal, camera_of_image, fitting_intrinsics
+from .image_cameras import (
+    ImageCamera,
+    camera_from_focal,
+    camera_of_frames,
+    camera_of_image,
+    fitting_intrinsics,
+)
 from .image_folders import find_images
 from .images import (
     CameraImage,
@@ -36,6 +42,7 @@ __all__ = [
     'Video',
     'calibration_of',
     'camera_from_focal',
+    'camera_of_frames',
     'camera_of_image',
     'check_intrinsics',
     'closest_match',

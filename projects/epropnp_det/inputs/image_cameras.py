@@ -114,7 +114,49 @@ def camera_of_image(
         calibration = _stated(calibration, tuple(intrinsics_size), path)
     mode = _mode(exif, info, calibration, path)
     size = info.upright_size if mode == 'upright' else info.size
-    if intrinsics_size is not None and calibration.size != size:
+    rescale = intrinsics_size is not None
+    calibration = _of_pixels(calibration, size, rescale, undistorted, path)
+    matrix = calibration.cam2img
+    if mode == 'apply':
+        matrix = orient_intrinsics(matrix, size, info.orientation)
+        size = orient_size(size, info.orientation)
+    return ImageCamera(path, matrix, size, mode, calibration)
+
+
+def camera_of_frames(
+    path: str | Path,
+    calibration: Calibration,
+    size: tuple[int, int],
+    intrinsics_size: tuple[int, int] | None = None,
+    undistorted: bool = False,
+) -> Calibration:
+    """Calibration of the frames of a video, checked as ``camera_of_image`` checks that of an image.
+
+    Args:
+        path: The video, for messages.
+        calibration: What ``read_calibrations`` gave.
+        size: Width and height of the frames.
+        intrinsics_size: As for ``camera_of_image``.
+        undistorted: Whether the frames will be used without their distortion.
+
+    Raises:
+        ValueError: If the intrinsics cannot be of the frames.
+    """
+    path = Path(path)
+    if intrinsics_size is not None:
+        calibration = _stated(calibration, tuple(intrinsics_size), path)
+    return _of_pixels(calibration, size, intrinsics_size is not None, undistorted, path)
+
+
+def _of_pixels(
+    calibration: Calibration,
+    size: tuple[int, int],
+    rescale: bool,
+    undistorted: bool,
+    path: Path,
+) -> Calibration:
+    """The calibration of pixels of this size; doubts and distortion are warned of."""
+    if rescale and calibration.size != size:
         try:
             calibration = calibration.of_size(size)
         except ValueError as error:
@@ -122,10 +164,7 @@ def camera_of_image(
     matrix = fitting_intrinsics(calibration.cam2img, size, calibration.size, path)
     calibration = calibration._replace(cam2img=matrix, size=size)
     _mention_distortion(calibration, undistorted, path)
-    if mode == 'apply':
-        matrix = orient_intrinsics(matrix, size, info.orientation)
-        size = orient_size(size, info.orientation)
-    return ImageCamera(path, matrix, size, mode, calibration)
+    return calibration
 
 
 def _stated(calibration: Calibration, size: tuple[int, int], path: Path) -> Calibration:

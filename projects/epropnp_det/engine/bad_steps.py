@@ -12,6 +12,7 @@ from torch import distributed
 
 from .checkpoint_files import write_checkpoint
 from .losses import LossLog
+from .randomness import STEP, fold
 
 FOLDER = 'bad_steps'
 
@@ -100,3 +101,9 @@ def save_bad_step(runner: Any, step: BadStep) -> str | None:
         runner.logger.warning(f'{path} could not be written: {error}')
         return None
     return f'python tools/replay_step.py {path}'
+
+
+def replay_seed(content: Mapping) -> int:
+    """The seed of the random numbers that a saved step has drawn."""
+    iteration, rank = content['place']
+    return fold(content['meta'].get('seed') or 0, STEP, iteration, rank)

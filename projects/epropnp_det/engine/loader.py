@@ -9,10 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
 
-from .randomness import fold, isolated
-
-ORDER, ITEM = 0, 1
-"""What streams of random numbers are for; :data:`.runners.STEP` is the third."""
+from .randomness import ITEM, ORDER, fold, isolated
 
 
 class Draw(NamedTuple):

@@ -19,6 +19,9 @@ import torch
 # Pipelines of mmdet draw from NumPy's global state, so that is what must be seeded.
 # ruff: noqa: NPY002
 
+ORDER, ITEM, STEP = range(3)
+"""What streams are for: the order of an epoch, the making of an item, a training step."""
+
 
 def fold(seed: int, *place: int) -> int:
     """Names a stream.

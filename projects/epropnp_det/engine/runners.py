@@ -22,11 +22,8 @@ from .checkpoint_files import write_checkpoint
 from .loader import BatchSampler, exact_loader
 from .losses import LossLog
 from .optimizer_hook import NanSafeOptimizerHook
-from .randomness import fold, seed_everything
+from .randomness import STEP, fold, seed_everything
 from .saving import link_latest
-
-STEP = 2
-"""What a stream of random numbers is for, see :mod:`.loader`."""
 
 
 class _Resumable:

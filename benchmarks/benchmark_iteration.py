@@ -1,0 +1,379 @@
+r"""Training iteration and inference of our detector beside mmdet3d's FCOS3D, in one run.
+
+Both have the same backbone, pyramid, images, boxes and batch; heads are as wide and as deep. They
+take turns, and the table shows medians and the ratio of the two. Inference gets a score threshold
+that lets exactly as many candidates through, whatever the (random) weights.
+
+    python benchmarks/benchmark_iteration.py                  # small network, 4 x 384 x 160
+    python benchmarks/benchmark_iteration.py --network full --repeats 3   # v2, ResNet-101-DCN
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import multiprocessing
+import resource
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import mmcv
+import mmdet3d
+import numpy as np
+import torch
+from mmdet3d.core.bbox import CameraInstance3DBoxes
+from mmdet3d.models import build_model
+from terminaltables import AsciiTable
+from torch import nn
+
+from epropnp_det.engine import load_config, select_device
+
+ROOT = Path(__file__).resolve().parents[1]
+FCOS3D = Path(mmdet3d.__file__).parent / '.mim/configs/_base_/models/fcos3d.py'
+
+
+class Network(NamedTuple):
+    """What is compared: our model config, image size (width, height), images, focal length."""
+
+    config: str
+    size: tuple[int, int]
+    batch: int
+    focal: float
+
+
+NETWORKS = {
+    'small': Network('epropnp_det_small.py', (384, 160), 4, 300.0),
+    'full': Network('epropnp_det_v2.py', (1600, 672), 1, 1260.0),
+}
+
+
+def parse_args() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--network', choices=list(NETWORKS), default='small')
+    parser.add_argument('--batch', type=int, help='images per iteration')
+    parser.add_argument('--objects', type=int, default=8, help='objects per image')
+    parser.add_argument('--candidates', type=int, default=64, help='per image of inference')
+    parser.add_argument('--repeats', type=int, default=15)
+    parser.add_argument('--threads', type=int, default=1)
+    parser.add_argument('--device', help='cpu, cuda')
+    parser.add_argument('--checkpoint', action='store_true', help='recompute the backbone')
+    return parser.parse_args()
+
+
+# ---- models and data
+
+
+def our_model(network: Network) -> nn.Module:
+    """EPro-PnP-Det with random weights."""
+    cfg = load_config(ROOT / 'configs' / '_base_' / 'models' / network.config)
+    cfg.model.backbone.init_cfg = None
+    return build_model(cfg.model)
+
+
+def fcos3d_model(network: Network) -> nn.Module:
+    """mmdet3d's FCOS3D with our backbone and pyramid, and a head of the same width and depth."""
+    ours = load_config(ROOT / 'configs' / '_base_' / 'models' / network.config).model
+    cfg = mmcv.Config.fromfile(str(FCOS3D)).model
+    dense = ours.bbox_head.detector
+    width = dense.get('feat_channels', 256)
+    cfg.backbone, cfg.neck = copy.deepcopy(ours.backbone), copy.deepcopy(ours.neck)
+    cfg.backbone.init_cfg = None
+    cfg.bbox_head.update(
+        in_channels=width,
+        feat_channels=width,
+        stacked_convs=dense.get('stacked_convs', 2),
+        strides=list(dense.strides),
+        dcn_on_last_conv=dense.get('dcn_on_last_conv', True),
+        cls_branch=(width,),
+        reg_branch=((width,),) * 4 + ((),),
+        dir_branch=(width,),
+        attr_branch=(width,),
+    )
+    if 'regress_ranges' in dense:
+        cfg.bbox_head.regress_ranges = dense.regress_ranges
+    if 'norm_cfg' in dense:
+        cfg.bbox_head.norm_cfg = dense.norm_cfg
+    return build_model(cfg)
+
+
+def make_batch(network: Network, batch: int, objects: int, device: str) -> dict[str, Any]:
+    """Random images with cars between 8 and 40 m, as mmdet3d's data sets give them."""
+    generator = torch.Generator().manual_seed(0)
+    width, height = network.size
+    cam2img = np.array([[network.focal, 0, width / 2], [0, network.focal, height / 3], [0, 0, 1]])
+    data: dict[str, Any] = defaultdict(list)
+    for _ in range(batch):
+        unit = torch.rand(objects, 5, generator=generator)
+        depth = 8 + 32 * unit[:, 0]
+        x = (unit[:, 1] - 0.5) * 0.9 * width / network.focal * depth
+        center = torch.stack([x, torch.full_like(x, 0.8), depth], dim=1)
+        extent = torch.tensor([4.6, 1.7, 1.9]).expand(objects, 3)
+        rest = torch.stack([6.28 * unit[:, 2], unit[:, 3], unit[:, 4]], dim=1)
+        boxes = CameraInstance3DBoxes(
+            torch.cat([center, extent, rest], dim=1), box_dim=9, origin=(0.5, 0.5, 0.5)
+        )
+        pixels = boxes.corners @ torch.from_numpy(cam2img).float().t()
+        pixels = pixels[..., :2] / pixels[..., 2:].clamp(min=0.5)
+        limits = torch.tensor([width, height])
+        low = pixels.amin(1).clamp(min=0).minimum(limits - 6.0)
+        high = torch.maximum(pixels.amax(1).minimum(limits), low + 6)
+        projected = center @ torch.from_numpy(cam2img).float().t()
+        labels = torch.zeros(objects, dtype=torch.long)
+        data['gt_bboxes'].append(torch.cat([low, high], dim=1).to(device))
+        data['gt_labels'].append(labels.to(device))
+        data['gt_bboxes_3d'].append(boxes.to(device))
+        data['gt_labels_3d'].append(labels.to(device))
+        data['centers2d'].append((projected[:, :2] / projected[:, 2:]).to(device))
+        data['depths'].append(depth.to(device))
+        data['attr_labels'].append(labels.to(device))
+        data['img_metas'].append(
+            {
+                'cam2img': cam2img.tolist(),
+                'img2net': np.eye(3, dtype=np.float32),
+                'ori_shape': (height, width, 3),
+                'img_shape': (height, width, 3),
+                'pad_shape': (height, width, 3),
+                'scale_factor': 1.0,
+                'flip': False,
+                'box_type_3d': CameraInstance3DBoxes,
+            }
+        )
+    data['img'] = torch.randn(batch, 3, height, width, generator=generator).to(device)
+    return dict(data)
+
+
+# ---- time by part
+
+
+class Clock:
+    """Seconds of processor and wall time by part; parts may lie within others."""
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self.times: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0])
+
+    def now(self) -> tuple[float, float]:
+        """Processor and wall time; on a GPU after all work is done."""
+        if self.device != 'cpu':
+            torch.cuda.synchronize()
+        return time.process_time(), time.perf_counter()
+
+    @contextmanager
+    def part(self, name: str) -> Iterator[None]:
+        """Adds the time of a block to a part."""
+        begin = self.now()
+        try:
+            yield
+        finally:
+            for index, (first, last) in enumerate(zip(begin, self.now())):
+                self.times[name][index] += last - first
+
+    def watch(self, owner: Any, method: str, name: str) -> None:
+        """Counts the calls of a method as a part."""
+        original = getattr(owner, method)
+
+        def timed(*args: Any, **kwargs: Any) -> Any:
+            with self.part(name):
+                return original(*args, **kwargs)
+
+        object.__setattr__(owner, method, timed)
+
+
+def watch_parts(model: nn.Module, clock: Clock) -> None:
+    """Splits the forward pass; the PnP layer is part of the object losses."""
+    clock.watch(model, 'extract_feat', 'backbone, neck')
+    head = model.bbox_head
+    if not hasattr(head, 'correspondence'):
+        clock.watch(head, 'forward', 'dense head')
+        clock.watch(head, 'loss', 'losses, targets')
+        return
+    clock.watch(head.detector, 'forward', 'dense head')
+    for method in ('get_targets', 'loss'):
+        clock.watch(head.detector, method, 'losses, targets')
+    for method in ('encode', 'sample', 'predict'):
+        clock.watch(head.correspondence, method, 'correspondences')
+    for method in ('initialize', 'monte_carlo_forward', 'forward'):
+        clock.watch(head.pnp, method, 'PnP')
+    clock.watch(head.pnp_test, 'forward', 'PnP')
+    if head.auxiliary is not None:
+        clock.watch(head.auxiliary, 'forward', 'auxiliary')
+
+
+def iteration(model: nn.Module, batch: dict, optimizer: Any, clock: Clock) -> None:
+    """Forward, backward and step."""
+    with clock.part('iteration'):
+        with clock.part('forward'):
+            loss = model.train_step(batch, optimizer)['loss']
+        with clock.part('backward'):
+            optimizer.zero_grad()
+            loss.backward()
+        with clock.part('clipping, step'):
+            nn.utils.clip_grad_norm_(model.parameters(), 5.0)
+            optimizer.step()
+
+
+def inference(model: nn.Module, batch: dict, clock: Clock) -> int:
+    """One image; returns the number of detections."""
+    with torch.no_grad(), clock.part('inference per image'):
+        metas = [batch['img_metas'][:1]]
+        result = model(return_loss=False, rescale=True, img=[batch['img'][:1]], img_metas=metas)
+    return len(result[0]['img_bbox']['scores_3d'])
+
+
+def set_threshold(model: nn.Module, batch: dict, candidates: int) -> None:
+    """Lets so many pairs of point and class pass the score threshold."""
+    with torch.no_grad():
+        feats = model.extract_feat(batch['img'][:1])
+        head = model.bbox_head
+        if hasattr(head, 'correspondence'):
+            output = head.detector(feats[head.first_level :])
+            maps = zip(output.cls_logits, output.centerness)
+        else:
+            outputs = head(feats)
+            maps = zip(outputs[0], outputs[4])
+        scores = torch.cat([(cls.sigmoid() * c.sigmoid()).flatten() for cls, c in maps])
+    head.test_cfg['score_thr'] = float(scores.topk(candidates + 1).values[-1])
+
+
+# ---- measurement
+
+
+def measure(
+    build: Callable[[], nn.Module], args: argparse.Namespace, network: Network, device: str
+) -> tuple[Callable[[], dict], Callable[[], dict]]:
+    """Functions that do one training iteration and one inference, and say what they took."""
+    torch.manual_seed(0)
+    batch = make_batch(network, args.batch or network.batch, args.objects, device)
+    model = build().to(device)
+    if args.checkpoint:
+        model.backbone.with_cp = True
+        for layer in model.backbone.modules():
+            if hasattr(layer, 'with_cp'):
+                layer.with_cp = True
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-5)
+    clock = Clock(device)
+    watch_parts(model, clock)
+
+    def once(work: Callable[[], Any]) -> dict:
+        clock.times.clear()
+        work()
+        return {name: tuple(times) for name, times in clock.times.items()}
+
+    def train() -> dict:
+        model.train()
+        return once(lambda: iteration(model, batch, optimizer, clock))
+
+    def test() -> dict:
+        model.eval()
+        set_threshold(model, batch, args.candidates)
+        return once(lambda: inference(model, batch, clock))
+
+    return train, test
+
+
+def peak_memory(build: Callable, args: argparse.Namespace, network: Network, device: str) -> float:
+    """MiB that two iterations take at most, beside what the process had before."""
+    if device != 'cpu':
+        torch.cuda.reset_peak_memory_stats()
+        train, _ = measure(build, args, network, device)
+        train(), train()
+        return torch.cuda.max_memory_allocated() / 2**20
+
+    def child(queue: Any) -> None:
+        torch.set_num_threads(args.threads)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        train, _ = measure(build, args, network, device)
+        train(), train()
+        queue.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10)
+
+    context = multiprocessing.get_context('fork')
+    queue = context.SimpleQueue()
+    process = context.Process(target=child, args=(queue,))
+    process.start()
+    process.join()
+    return queue.get()
+
+
+PARTS = (
+    'backbone, neck',
+    'dense head',
+    'losses, targets',
+    'correspondences',
+    'PnP',
+    'auxiliary',
+    'forward',
+    'backward',
+    'clipping, step',
+    'iteration',
+    'inference per image',
+)
+
+
+def table(samples: dict[str, list[dict]], memory: dict[str, float]) -> str:
+    """Medians of each part in ms of processor (wall) time, and the ratio of processor times."""
+    rows = [['', *samples, 'ratio']]
+    for part in PARTS:
+        medians = {
+            name: np.median([run[part] for run in runs if part in run], axis=0)
+            for name, runs in samples.items()
+            if any(part in run for run in runs)
+        }
+        cells = [
+            f'{1e3 * medians[name][0]:.0f} ({1e3 * medians[name][1]:.0f})'
+            if name in medians
+            else '-'
+            for name in samples
+        ]
+        ratio = '-'
+        if len(medians) == 2:
+            first, second = (medians[name][0] for name in samples)
+            ratio = f'{first / max(second, 1e-9):.2f}'
+        if medians:
+            rows.append([part, *cells, ratio])
+    first, second = memory.values()
+    rows.append(
+        ['peak memory, MiB', *(f'{m:.0f}' for m in memory.values()), f'{first / second:.2f}']
+    )
+    return AsciiTable(rows, 'ms of processor time (wall time), medians').table
+
+
+def main() -> None:
+    """Measures both by turns and prints the table."""
+    args = parse_args()
+    torch.set_num_threads(args.threads)
+    device = select_device(args.device)
+    network = NETWORKS[args.network]
+    builders = {
+        'EPro-PnP-Det': lambda: our_model(network),
+        'FCOS3D': lambda: fcos3d_model(network),
+    }
+    memory = {name: peak_memory(build, args, network, device) for name, build in builders.items()}
+    works = {name: measure(build, args, network, device) for name, build in builders.items()}
+    samples: dict[str, list[dict]] = {name: [] for name in works}
+    bar = mmcv.ProgressBar(args.repeats + 1)
+    for repeat in range(args.repeats + 1):
+        for name, (train, test) in works.items():
+            found = [train(), test()]
+            if repeat > 0:  # the first one warms up
+                samples[name] += [
+                    {**found[0], 'inference per image': found[1]['inference per image']}
+                ]
+        bar.update()
+    width, height = network.size
+    print(
+        f'\n{args.network} network, batch {args.batch or network.batch}, {width} x {height}, '
+        f'{args.objects} objects per image, {device}, {args.threads} threads, '
+        f'{args.repeats} repeats'
+    )
+    print(table(samples, memory))
+
+
+if __name__ == '__main__':
+    main()

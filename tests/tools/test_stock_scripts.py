@@ -1,0 +1,76 @@
+"""mmdet3d's own scripts, unchanged, with our configs; on a CPU all but ``model.cuda()`` runs."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+import mmdet3d
+import pytest
+import torch
+from mmdet3d.datasets import NuScenesMonoDataset
+
+from support.small_detector import config, small_data  # noqa: F401
+
+SCRIPTS = Path(mmdet3d.__file__).parent / '.mim' / 'tools'
+
+
+@pytest.fixture
+def stock(monkeypatch, config, tmp_path):  # noqa: F811
+    """Runs a stock script on the small detector."""
+    if not SCRIPTS.is_dir():
+        pytest.skip('this mmdet3d ships no scripts')
+    monkeypatch.setattr('time.sleep', lambda seconds: None)
+    monkeypatch.setattr(
+        NuScenesMonoDataset, 'evaluate', lambda self, results, **_: {'n': len(results)}
+    )
+    if not torch.cuda.is_available():
+        monkeypatch.setattr(torch.nn.Module, 'cuda', lambda self, device=None: self)
+    path = tmp_path / 'config.py'
+
+    def run(script, *arguments, **changes):
+        config.merge_from_dict(changes)
+        config.dump(str(path))
+        words = [script, str(path), *map(str, arguments)]
+        monkeypatch.setattr(sys, 'argv', words)
+        runpy.run_path(str(SCRIPTS / script), run_name='__main__')
+
+    return run
+
+
+def test_stock_training_has_our_runner_and_goes_on_exactly(stock, tmp_path):
+    """The runner, the safe step and the exact resumption come from the config alone."""
+    whole, part = tmp_path / 'whole', tmp_path / 'part'
+    stock('train.py', '--work-dir', whole, '--seed', 0, '--no-validate')
+    saved = torch.load(whole / 'latest.pth')
+    assert {'batches_done', 'bad_steps', 'seed'} <= set(saved['meta'])
+    # 6 images in batches of 2, 2 epochs: 6 steps of SGD with lr 0.1 and gradient -1
+    assert saved['state_dict']['depth'].item() == pytest.approx(5.6)
+    stock('train.py', '--work-dir', part, '--seed', 0, '--no-validate', **{'runner.max_epochs': 1})
+    arguments = ('--work-dir', part, '--seed', 0, '--no-validate', '--auto-resume')
+    stock('train.py', *arguments, **{'runner.max_epochs': 2, 'checkpoint_config.interval': 1})
+    again = torch.load(part / 'latest.pth')
+    assert torch.equal(again['state_dict']['depth'], saved['state_dict']['depth'])
+    assert again['meta']['iter'] == saved['meta']['iter'] == 6
+
+
+def test_stock_script_validates_and_tests(stock, tmp_path):
+    stock('train.py', '--work-dir', tmp_path / 'work', '--seed', 0, **{'evaluation.interval': 1})
+    log = next((tmp_path / 'work').glob('*.log.json')).read_text().splitlines()
+    assert [json.loads(line)['n'] for line in log if '"n"' in line] == [6, 6]
+    out = tmp_path / 'out.pkl'
+    stock('test.py', tmp_path / 'work' / 'latest.pth', '--out', out, '--eval', 'bbox')
+    assert out.exists()
+
+
+def test_stock_float16_becomes_our_safe_step(stock, tmp_path):
+    """Without a GPU it says what to do instead."""
+    plain = dict(_delete_=True, grad_clip=None)
+    changes = {'optimizer_config': plain, 'fp16': dict(loss_scale=8.0)}
+    arguments = ('--work-dir', tmp_path / 'work', '--seed', 0, '--no-validate')
+    if torch.cuda.is_available():
+        stock('train.py', *arguments, **changes)
+        assert 'bad_steps' in torch.load(tmp_path / 'work' / 'latest.pth')['meta']
+    else:
+        with pytest.raises(ValueError, match='bfloat16'):
+            stock('train.py', *arguments, **changes)

@@ -98,6 +98,31 @@ def test_all_losses_are_finite_and_reach_every_parameter(model):
     assert silent == []
 
 
+def test_half_precision_ends_before_pixels_and_metres(model, monkeypatch):
+    """Under bfloat16 autocast: dense losses close to those of float32, PnP on float32 alone."""
+    model.train()
+    solve, seen = model.bbox_head.pnp.initialize, []
+
+    def watched(*points, **kwargs):
+        seen.extend(points[:3])
+        return solve(*points, **kwargs)
+
+    monkeypatch.setattr(model.bbox_head.pnp, 'initialize', watched)
+    torch.manual_seed(1)
+    full = model(return_loss=True, **make_batch())
+    torch.manual_seed(1)
+    with torch.autocast('cpu', torch.bfloat16):
+        half = model(return_loss=True, **make_batch())
+    assert len(seen) == 6 and all(points.dtype == torch.float32 for points in seen)
+    assert any(half[name] != full[name] for name in LOSSES)
+    for name in ('loss_cls', 'loss_centerness', 'loss_center', 'loss_bbox', 'loss_dim'):
+        torch.testing.assert_close(half[name].float(), full[name], rtol=0.05, atol=0.02)
+    for name in LOSSES:
+        assert half[name].isfinite() and half[name].dtype == torch.float32
+    total(half).backward()
+    assert all(p.grad.isfinite().all() for p in model.parameters() if p.grad is not None)
+
+
 def test_images_without_objects_have_a_loss_with_graph(model):
     model.train()
     losses = model(return_loss=True, **make_batch(num_objects=0))

@@ -10,6 +10,7 @@ from mmdet.core.bbox.builder import build_bbox_coder
 from mmdet3d.models.builder import HEADS
 from torch import Tensor, nn
 
+from ..precision import at_least_float32, full_precision
 from ..structures import Correspondences, DenseFeatures, ImageGeometry, ObjectQueries
 from .deformable_sampler import DeformableSampler, SampledObjects
 from .feature_encoder import DenseFeatureEncoder
@@ -176,6 +177,9 @@ class CorrespondenceHead(BaseModule):
     ) -> SampledObjects:
         """Reads the dense maps for each object; n may be zero.
 
+        From here on all is computed in float32 at least, also under autocast: sampling locations
+        are pixels, and an attention softmax in half precision loses the small weights.
+
         Raises:
             ValueError: If the embeddings do not have ``embed_dims`` channels.
         """
@@ -185,15 +189,25 @@ class CorrespondenceHead(BaseModule):
                 f'object embeddings have {channels} channels, the correspondence head needs '
                 f'{embed_dims}; set emb_channels of the dense head equal to embed_dims'
             )
+        embeddings = at_least_float32(queries.embeddings)
         if self.class_embedding is not None:
-            embeddings = queries.embeddings + self.class_embedding(queries.labels)
-            queries = queries._replace(embeddings=embeddings)
-        return self.sampler(features, queries, geometry.net_size[queries.img_inds])
+            embeddings = embeddings + self.class_embedding(queries.labels)
+        queries = queries._replace(embeddings=embeddings)
+        key, value = at_least_float32(features.key), at_least_float32(features.value)
+        features = features._replace(key=key, value=value)
+        with full_precision(key):
+            return self.sampler(features, queries, geometry.net_size[queries.img_inds])
 
     def predict(
         self, sampled: SampledObjects, queries: ObjectQueries, geometry: ImageGeometry
     ) -> Correspondences:
         """Turns what ``sample`` read for the same queries into correspondences."""
+        with full_precision(sampled.feature):
+            return self._predict(sampled, queries, geometry)
+
+    def _predict(
+        self, sampled: SampledObjects, queries: ObjectQueries, geometry: ImageGeometry
+    ) -> Correspondences:
         flipped = geometry.flipped[queries.img_inds]
         x2d = self._image_points(sampled.locations, queries, geometry)
         points = self.point_head(sampled, x2d, flipped)

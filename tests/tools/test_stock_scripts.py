@@ -26,6 +26,7 @@ def stock(monkeypatch, config, tmp_path):  # noqa: F811
     )
     if not torch.cuda.is_available():
         monkeypatch.setattr(torch.nn.Module, 'cuda', lambda self, device=None: self)
+    config.merge_from_dict({'load_from': None, 'resume_from': None, 'dist_params.backend': 'nccl'})
     path = tmp_path / 'config.py'
 
     def run(script, *arguments, **changes):

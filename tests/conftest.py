@@ -43,6 +43,12 @@ def mini_val_json() -> Path:
 
 
 @pytest.fixture(scope='session')
+def kitti70_root() -> Path:
+    """The training folder of 70 real KITTI frames."""
+    return _shared('data/kitti70/training')
+
+
+@pytest.fixture(scope='session')
 def golden_dir() -> Path:
     """Outputs of the official modules (README.md there)."""
     return REPOSITORY / 'tests' / 'data' / 'golden'

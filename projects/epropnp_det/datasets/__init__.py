@@ -2,6 +2,7 @@
 
 from .annotations import AnnotationFilter
 from .class_balance import CBGSMono3DDataset
+from .kitti import KittiEProPnPDataset
 from .nuscenes_epropnp import NuScenesEProPnPDataset
 from .pipelines import (
     CropMono3D,
@@ -18,6 +19,7 @@ __all__ = [
     'CBGSMono3DDataset',
     'CropMono3D',
     'FlipMono3D',
+    'KittiEProPnPDataset',
     'LoadImageMono3D',
     'LoadLidarMono3D',
     'NuScenesEProPnPDataset',

@@ -106,11 +106,11 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
             FileNotFoundError: If there is no such file.
             ValueError: If the file is not sound, see ``check_annotation_file``.
         """
-        if not Path(ann_file).is_file():
+        if not Path(ann_file).exists():
             raise FileNotFoundError(
                 f'no annotation file {ann_file}; tools/prepare_nuscenes.py makes it'
             )
-        content = read_annotation_file(ann_file)
+        content = self._read_content(ann_file)
         check_annotation_file(content, ann_file, self.CLASSES)
         category_ids = {category['name']: category['id'] for category in content['categories']}
         self.cat_ids = [category_ids[name] for name in self.CLASSES]
@@ -148,6 +148,9 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
     def get_classes(cls, classes: str | Sequence[str] | None = None) -> Sequence[str]:
         """Class names: as given, of a text file with one per line, or those of nuScenes."""
         return read_lines(classes) if isinstance(classes, str) else super().get_classes(classes)
+
+    def _read_content(self, ann_file: str) -> dict:
+        return read_annotation_file(ann_file)
 
     @property
     def data_infos(self) -> PackedRecords:

@@ -12,9 +12,9 @@ from mmcv.utils import print_log
 from mmdet3d.datasets.builder import DATASETS
 from terminaltables import AsciiTable
 
-from ...box_geometry import UNIT_CORNERS, points_of_boxes, rotations
+from ...boxes.arrays import UNIT_CORNERS, points_of_boxes, rotations
+from ...boxes.image_extent import image_bboxes
 from ..annotation_check import read_annotation_file
-from ..box_projection import image_bboxes
 from ..nuscenes_epropnp import NuScenesEProPnPDataset
 from ..results import detections_by_name
 from .average_precision import DIFFICULTIES, METRICS, MIN_OVERLAP, ClassScores, evaluate_class

@@ -62,16 +62,3 @@ def test_stock_script_validates_and_tests(stock, tmp_path):
     out = tmp_path / 'out.pkl'
     stock('test.py', tmp_path / 'work' / 'latest.pth', '--out', out, '--eval', 'bbox')
     assert out.exists()
-
-
-def test_stock_float16_becomes_our_safe_step(stock, tmp_path):
-    """Without a GPU it says what to do instead."""
-    plain = dict(_delete_=True, grad_clip=None)
-    changes = {'optimizer_config': plain, 'fp16': dict(loss_scale=8.0)}
-    arguments = ('--work-dir', tmp_path / 'work', '--seed', 0, '--no-validate')
-    if torch.cuda.is_available():
-        stock('train.py', *arguments, **changes)
-        assert 'bad_steps' in torch.load(tmp_path / 'work' / 'latest.pth')['meta']
-    else:
-        with pytest.raises(ValueError, match='bfloat16'):
-            stock('train.py', *arguments, **changes)

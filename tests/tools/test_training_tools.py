@@ -1,7 +1,6 @@
 """Command lines around training: replay of bad steps, curves, numbers of a network."""
 
 import json
-import math
 import runpy
 import sys
 
@@ -28,7 +27,7 @@ def tool(repository, monkeypatch, capsys):
 
 def test_a_bad_step_replays_with_its_images_and_randomness(tool, tmp_path, monkeypatch):
     monkeypatch.setattr('time.sleep', lambda seconds: None)
-    cfg = tiny_config(tmp_path, **{'data.train.bad': {'3': math.nan}, 'runner.max_epochs': 1})
+    cfg = tiny_config(tmp_path, **{'data.train.bad': {'3': 'nan'}, 'runner.max_epochs': 1})
     train_here(cfg, meta={'config': cfg.pretty_text, 'seed': 0})
     (path,) = (tmp_path / 'bad_steps').iterdir()
     code, out = tool('replay_step.py', path, '--device', 'cpu')

@@ -62,3 +62,15 @@ def test_our_detector_trains_on_the_stock_file(stock_root, repository):
     path = repository / 'configs/epropnp_det/epropnp_det_r18_synthetic_cpu.py'
     name, losses = training_step(load_config(str(path)), stock_root)
     assert name == 'NuScenesEProPnPDataset' and losses['loss_pose'] != 0
+
+
+def test_the_compared_fcos3d_never_mirrors_the_records(prepared_root, repository):
+    """configs/proof: every second flip of an image would else train with a mirrored camera."""
+    cfg = load_config(str(repository / 'configs/proof/fcos3d_small.py'))
+    cfg.data.train.pipeline[2].flip_ratio_bev_horizontal = 1.0
+    name, losses = training_step(cfg, prepared_root)
+    assert name == 'NuScenesEProPnPDataset' and losses['loss_depth'] > 0
+    root = {'data_root': str(prepared_root), 'img_prefix': str(prepared_root)}
+    dataset = build_dataset({**cfg.data.train, **root, 'ann_file': str(prepared_root / TRAIN)})
+    first, again = (dataset[0]['img_metas'].data['cam2img'] for _ in range(2))
+    assert [list(row) for row in first] == [list(row) for row in again]

@@ -1,0 +1,77 @@
+# mmdet3d's own FCOS3D on the same images, backbone, neck, optimiser and steps as
+# epropnp_det_small.py. Its class is untouched; what differs is what FCOS3D is: its head, its losses
+# (the weights that mmdet3d publishes), and a flip that mirrors boxes and intrinsics.
+#
+# The stock flip writes the mirrored principal point into the list of intrinsics that it is given,
+# and the stock loader gives it the data set's own record: every second flip of an image would train
+# with a wrong camera. LoadImageMono3D, the first step of the recipe, gives it a copy.
+from epropnp_det.datasets import recipe
+
+_base_ = './epropnp_det_small.py'
+data_root = 'work_dirs/proof/train/'
+data = recipe.mono3d_data(data_root, samples_per_gpu=4, workers_per_gpu=1)
+# FCOS3D reads its camera and its scale from the stock meta, which Collect3D has by default.
+data['train']['pipeline'] = recipe.train_pipeline(
+    [dict(type='RandomFlip3D', flip_ratio_bev_horizontal=0.5)], recipe.CLASSES
+)
+data['train']['pipeline'][-1] = dict(
+    type='Collect3D', keys=[key for key in recipe.TRAIN_KEYS if key != 'gt_bboxes_ignore']
+)
+data['test']['pipeline'] = data['val']['pipeline'] = recipe.test_pipeline(
+    [dict(type='RandomFlip3D', flip_ratio_bev_horizontal=0.0)], recipe.CLASSES
+)
+data['test']['pipeline'][-1]['transforms'][-1] = dict(type='Collect3D', keys=['img'])
+gn_cfg = dict(type='GN', num_groups=8, requires_grad=True)
+model = dict(
+    type='FCOSMono3D',
+    bbox_head=dict(
+        _delete_=True,
+        type='FCOSMono3DHead',
+        num_classes=10,
+        in_channels=64,
+        feat_channels=64,
+        stacked_convs=1,
+        strides=(8, 16, 32),
+        regress_ranges=((-1, 48), (48, 96), (96, 1e8)),
+        norm_cfg=gn_cfg,
+        use_direction_classifier=True,
+        diff_rad_by_sin=True,
+        pred_attrs=True,
+        pred_velo=True,
+        dir_offset=0.7854,
+        dir_limit_offset=0,
+        group_reg_dims=(2, 1, 3, 1, 2),
+        cls_branch=(64,),
+        reg_branch=((64,), (64,), (64,), (64,), ()),
+        dir_branch=(64,),
+        attr_branch=(64,),
+        loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
+        loss_bbox=dict(type='SmoothL1Loss', beta=1.0 / 9.0, loss_weight=1.0),
+        loss_dir=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
+        loss_attr=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
+        loss_centerness=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
+        bbox_coder=dict(type='FCOS3DBBoxCoder', code_size=9),
+        norm_on_bbox=True,
+        centerness_on_reg=True,
+        center_sampling=True,
+        conv_bias=True,
+        dcn_on_last_conv=False,
+    ),
+    train_cfg=dict(
+        _delete_=True,
+        allowed_border=0,
+        code_weight=[1.0, 1.0, 0.2, 1.0, 1.0, 1.0, 1.0, 0.05, 0.05],
+        pos_weight=-1,
+        debug=False,
+    ),
+    test_cfg=dict(
+        _delete_=True,
+        use_rotate_nms=True,
+        nms_across_levels=False,
+        nms_pre=1000,
+        nms_thr=0.8,
+        score_thr=0.05,
+        min_bbox_size=0,
+        max_per_img=200,
+    ),
+)

@@ -1,0 +1,195 @@
+"""EPro-PnP against FCOS3D on equal terms: the same images, backbone, neck, optimiser and steps.
+
+Writes a synthetic nuScenes, trains both detectors with several seeds, evaluates them by the
+official devkit and writes table.md, results.json and comparison.png. Both configs are in
+configs/proof. Finished runs are kept: the same command goes on where it was, and with more seeds it
+trains only what is new.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from epropnp_det.engine import (
+    Step,
+    StepChain,
+    StepFailed,
+    config_fingerprint,
+    load_config,
+    with_data_root,
+)
+from epropnp_det.engine.steps import python
+
+ROOT = Path(__file__).resolve().parents[1]
+DETECTORS = {
+    'EPro-PnP': ROOT / 'configs' / 'proof' / 'epropnp_det_small.py',
+    'FCOS3D': ROOT / 'configs' / 'proof' / 'fcos3d_small.py',
+}
+SUMMARY = {'NDS': 1, 'mAP': 1, 'mATE': -1, 'mASE': -1, 'mAOE': -1, 'mAVE': -1, 'mAAE': -1}
+"""Metrics of the table, and whether more (1) or less (-1) is better."""
+RANGES = ((0, 20), (20, 30), (30, 50))
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--work-dir', default='work_dirs/proof', help='where everything goes')
+    parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], help='of the trainings')
+    parser.add_argument('--iters', type=int, help='steps of both; by default those of the config')
+    parser.add_argument('--train-scenes', type=int, default=60)
+    parser.add_argument('--test-scenes', type=int, default=15)
+    parser.add_argument('--frames-per-scene', type=int, default=4)
+    parser.add_argument('--scale', type=float, default=0.2, help='of 1600 x 900 images')
+    parser.add_argument('--data-seed', type=int, default=7, help='of the scenes')
+    parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='for rendering')
+    parser.add_argument('--device', help='cpu, cuda; by default the GPU where there is one')
+    parser.add_argument('--report-only', action='store_true', help='of the runs that are finished')
+    return parser.parse_args(arguments)
+
+
+def localise(args: argparse.Namespace, name: str) -> Path:
+    """Writes the config of a detector with its data below the work dir."""
+    work = Path(args.work_dir)
+    cfg = with_data_root(load_config(DETECTORS[name]), work / 'train')
+    root = f'{work / "test"}/'
+    for part in (cfg.data.val, cfg.data.test):
+        file = f'{root}nuscenes_infos_val_mono3d.coco.json'
+        part.update(data_root=root, img_prefix=root, ann_file=file)
+    if args.iters is not None:
+        cfg.runner.max_iters = args.iters
+    path = work / f'{DETECTORS[name].stem}.py'
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cfg.dump(str(path))
+    return path
+
+
+def run_dir(args: argparse.Namespace, name: str, seed: int) -> Path:
+    """Folder of one training."""
+    return Path(args.work_dir) / f'{DETECTORS[name].stem}_seed{seed}'
+
+
+def plan(args: argparse.Namespace) -> list[Step]:
+    """Data once, then training and testing of each detector and seed, seeds outside."""
+    work, tools = Path(args.work_dir), ROOT / 'tools'
+    steps = []
+    for split, scenes in (('train', args.train_scenes), ('val', args.test_scenes)):
+        root = work / ('train' if split == 'train' else 'test')
+        sizes = ['--split', split, '--preset', 'rich', '--scenes', scenes, '--scale', args.scale]
+        sizes += ['--frames-per-scene', args.frames_per_scene, '--seed', args.data_seed]
+        sizes += ['--workers', args.workers, '--no-statistics', '--force']
+        write = python(tools / 'make_synthetic_nuscenes.py', root, *sizes)
+        file = root / f'nuscenes_infos_{split}_mono3d.coco.json'
+        prepare = python(
+            tools / 'prepare_nuscenes.py', '--data-root', root, '--version', 'v1.0-trainval'
+        )
+        seconds = 0.6 * scenes * args.frames_per_scene
+        steps.append(Step(f'write {split}', f'Write {split} scenes', write, seconds, (root,)))
+        steps.append(Step(f'prepare {split}', f'Prepare {split}', prepare, 30, (file,)))
+    device = ['--device', args.device] if args.device else []
+    for seed in args.seeds:
+        for name in DETECTORS:
+            config, out = localise(args, name), run_dir(args, name, seed)
+            cfg = load_config(config)
+            mark, options = config_fingerprint(cfg), [*device, '--seed', seed]
+            train = python(
+                tools / 'train.py', config, '--work-dir', out, '--no-validate', '--auto-resume',
+                *options,
+            )  # fmt: skip
+            ranges = 'eval_ranges=' + json.dumps([list(pair) for pair in RANGES]).replace(' ', '')
+            test = python(
+                tools / 'test.py', config, out / 'latest.pth', '--eval', 'bbox', '--work-dir',
+                out / 'eval', '--eval-options', ranges, *options,
+            )  # fmt: skip
+            title = f'{name}, seed {seed}'
+            seconds = 0.6 * cfg.runner.max_iters
+            steps.append(Step(f'train {title}', f'Train {title}', train, seconds, (out,), mark))
+            metrics = (out / 'eval' / 'metrics.json',)
+            steps.append(Step(f'test {title}', f'Test {title}', test, 120, metrics, mark))
+    return steps
+
+
+def read_runs(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
+    """Metrics of the finished runs, short names, by detector."""
+    runs = {}
+    for name in DETECTORS:
+        files = [run_dir(args, name, seed) / 'eval' / 'metrics.json' for seed in args.seeds]
+        found = [json.loads(file.read_text()) for file in files if file.exists()]
+        runs[name] = [
+            {key.rpartition('/')[2]: value for key, value in one.items() if value is not None}
+            for one in found
+        ]
+    return runs
+
+
+def cell(values: Sequence[float]) -> str:
+    """Mean and, of several, the standard deviation."""
+    if not values:
+        return '-'
+    spread = f' ± {np.std(values, ddof=1):.3f}' if len(values) > 1 else ''
+    return f'{np.mean(values):.3f}{spread}'
+
+
+def table(runs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
+    """All metrics side by side: means, by distance, by class."""
+    every = [key for one in runs.values() for run in one for key in run]
+    ranged = [key for key in dict.fromkeys(every) if key.startswith('mAP_')]
+    by_class = [key for key in dict.fromkeys(every) if key.endswith('_AP_dist_2.0')]
+    errors = [key for key in dict.fromkeys(every) if key.endswith('_orient_err')]
+    lines = [f'| | {" | ".join(f"{n} ({len(r)} seeds)" for n, r in runs.items())} |']
+    lines.append('|---' * (1 + len(runs)) + '|')
+    for key in [*SUMMARY, *ranged, *by_class, *errors]:
+        cells = [cell([run[key] for run in one if key in run]) for one in runs.values()]
+        lines.append(f'| {key} | {" | ".join(cells)} |')
+    return '\n'.join(lines) + '\n'
+
+
+def draw(runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> None:
+    """Each metric as dots, a seed each, with the range between them."""
+    figure = Figure(figsize=(12, 2.4), layout='constrained')
+    FigureCanvasAgg(figure)
+    for panel, (metric, sign) in zip(figure.subplots(1, len(SUMMARY)), SUMMARY.items()):
+        for place, found in enumerate(runs.values()):
+            values = [run[metric] for run in found if metric in run]
+            if values:
+                panel.plot([place, place], [min(values), max(values)], color=f'C{place}')
+                panel.plot([place] * len(values), values, 'o', color=f'C{place}')
+        panel.set_title(f'{metric} ({"more" if sign > 0 else "less"} is better)', fontsize=8)
+        panel.set_xticks(range(len(runs)), list(runs), fontsize=8)
+        panel.set_xlim(-0.5, len(runs) - 0.5)
+        panel.set_ylim(bottom=0)
+        panel.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Run what is not done, then report what is there."""
+    args = parse_args()
+    work = Path(args.work_dir)
+    try:
+        if not args.report_only:
+            StepChain(work / 'steps.json').run(plan(args))
+    except (StepFailed, FileNotFoundError) as error:
+        sys.exit(f'error: {error}')
+    runs = read_runs(args)
+    if not any(runs.values()):
+        sys.exit(f'error: no finished run below {work}; call it without --report-only')
+    text = table(runs)
+    (work / 'table.md').write_text(text)
+    (work / 'results.json').write_text(json.dumps(runs, indent=1) + '\n')
+    draw(runs, work / 'comparison.png')
+    print(f'{text}\n{work}/table.md, results.json, comparison.png')
+
+
+if __name__ == '__main__':
+    main()

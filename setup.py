@@ -37,6 +37,7 @@ setup(
     ],
     package_dir={'': 'projects'},
     packages=find_packages('projects', include=['epropnp_det*', 'epropnp_6dof*']),
+    package_data={'epropnp_det.weights': ['*.pth', '*.csv', '*.md']},
     # No upper bound: the layer runs on any newer Python, and `import epropnp_det` names what of
     # the detector's packages does not fit.
     python_requires='>=3.9',

@@ -78,6 +78,6 @@ lr_config = dict(
     warmup_iters=150,
     warmup_ratio=0.05,
 )
-runner = dict(_delete_=True, type='ResumableIterRunner', max_iters=1800)
+runner = dict(_delete_=True, type='ResumableIterRunner', max_iters=1450)
 checkpoint_config = dict(interval=150, max_keep_ckpts=2, by_epoch=False)
 log_config = dict(interval=25)

@@ -5,7 +5,7 @@ AT_ROOT := cd "$(ROOT)" &&
 PY := .venv/bin/python
 PATHS := projects tools tests demo configs benchmarks docs/figures setup.py
 
-.PHONY: help setup demo gallery tour test lint format clean clean-env
+.PHONY: help setup demo demo-train proof gallery tour test lint format clean clean-env
 .DEFAULT_GOAL := help
 
 help:  ## say what can be made
@@ -21,8 +21,14 @@ setup:  ## make .venv with everything in it (once; 10 to 25 minutes on 2 cores)
 	echo 'No Python found. On Debian or Ubuntu: sudo apt install python3 python3-venv python3-dev build-essential' >&2; \
 	exit 1
 
-demo: setup  ## synthetic nuScenes -> train -> evaluate -> pictures, in work_dirs/demo
+demo: setup  ## synthetic nuScenes -> detect -> evaluate -> pictures, in work_dirs/demo
 	@$(AT_ROOT) $(PY) demo/run_demo.py
+
+demo-train: setup  ## the same with a network trained from scratch, in work_dirs/demo_train
+	@$(AT_ROOT) $(PY) demo/run_demo.py --train
+
+proof: setup  ## EPro-PnP against FCOS3D on equal terms, in work_dirs/proof (hours)
+	@$(AT_ROOT) $(PY) tools/compare_detectors.py
 
 tour: setup  ## the pictures of docs/tour.md: one image through the whole method
 	@$(AT_ROOT) $(PY) demo/tour.py
@@ -44,7 +50,7 @@ format: setup  ## rewrite the sources in the project's style
 	@$(AT_ROOT) $(PY) -m ruff format $(PATHS)
 
 clean:  ## remove caches and the demo's output, keep .venv and other work_dirs
-	@$(AT_ROOT) rm -rf work_dirs/demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	@$(AT_ROOT) rm -rf work_dirs/demo work_dirs/demo_train build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 	@$(AT_ROOT) find projects tools tests demo configs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 clean-env:  ## remove .venv as well

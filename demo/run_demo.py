@@ -1,7 +1,8 @@
-"""The whole road on a bare machine: synthetic nuScenes, training, official evaluation, pictures.
+"""The whole road on a bare machine: synthetic nuScenes, detection, official evaluation, pictures.
 
-`make demo` runs it. Interrupted, it goes on where it was; done steps are skipped (`--fresh` redoes
-them). Everything lies in work_dirs/demo; summary.md there says what and where.
+`make demo` runs it with the weights that ship, on scenes that they have not seen; `make demo-train`
+(`--train`) trains a small network from scratch first. Interrupted, it goes on where it was; done
+steps are skipped (`--fresh` redoes them). summary.md in the work dir says what lies where.
 
 Example:
     python demo/run_demo.py --seed 1
@@ -10,6 +11,7 @@ Example:
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import os
 import sys
@@ -27,13 +29,31 @@ from epropnp_det.engine import (
     StepChain,
     StepFailed,
     config_fingerprint,
+    config_of,
     load_config,
+    read_checkpoint,
     with_data_root,
 )
 from epropnp_det.engine.steps import python
+from epropnp_det.weights import default_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs' / 'epropnp_det' / 'epropnp_det_r18_synthetic_cpu.py'
+ANNOTATIONS = 'nuscenes_infos_val_mono3d.coco.json'
+SHIPPED = {
+    'work_dir': 'work_dirs/demo',
+    'scenes': 2,
+    'frames_per_scene': 8,
+    'scale': 0.32,
+    'preset': 'rich',
+}
+TRAINED = {
+    'work_dir': 'work_dirs/demo_train',
+    'scenes': 10,
+    'frames_per_scene': 16,
+    'scale': 0.24,
+    'preset': 'simple',
+}
 METRICS = {
     'NDS': 'nuScenes detection score',
     'mAP': 'mean average precision',
@@ -50,22 +70,30 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('--config', default=str(CONFIG), help='small CPU config')
-    parser.add_argument('--work-dir', default='work_dirs/demo', help='where everything goes')
+    parser.add_argument('--train', action='store_true', help='train a network from scratch first')
+    parser.add_argument('--config', default=str(CONFIG), help='small CPU config, with --train')
+    parser.add_argument('--weights', help='checkpoint with a config inside; by default the shipped')
+    parser.add_argument('--work-dir', help='where everything goes')
     parser.add_argument('--seed', type=int, default=0, help='of data and training')
     parser.add_argument('--iters', type=int, help='training iterations (or epochs) of the config')
-    parser.add_argument('--scenes', type=int, default=10, help='1 to 10; the last are mini_val')
-    parser.add_argument('--frames-per-scene', type=int, default=16)
-    parser.add_argument('--scale', type=float, default=0.24, help='of 1600 x 900 images')
+    parser.add_argument('--scenes', type=int, help='of mini_val, 1 or 2; with --train of mini')
+    parser.add_argument('--frames-per-scene', type=int)
+    parser.add_argument('--scale', type=float, help='of 1600 x 900 images')
+    parser.add_argument('--preset', choices=['simple', 'rich'], help='conditions of the scenes')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='for rendering')
     parser.add_argument('--device', help='cpu, cuda; by default the GPU where there is one')
-    parser.add_argument('--score-thr', type=float, default=0.3, help='of the pictures')
-    parser.add_argument('--show-samples', type=int, default=8, help='samples in pictures')
+    parser.add_argument('--score-thr', type=float, default=0.2, help='of the pictures')
+    parser.add_argument('--show-samples', type=int, default=16, help='samples in pictures')
     parser.add_argument('--fresh', action='store_true', help='redo every step')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='for train and test')
     args = parser.parse_args(arguments)
-    if args.scenes < 2:
+    for name, value in (TRAINED if args.train else SHIPPED).items():
+        if getattr(args, name) is None:
+            setattr(args, name, value)
+    if args.train and args.scenes < 2:
         parser.error('--scenes must be at least 2: one of mini_train and one of mini_val')
+    if not args.train and args.iters is not None:
+        parser.error('--iters is about training; pass --train')
     return args
 
 
@@ -81,14 +109,34 @@ def config_options(args: argparse.Namespace, cfg: Config) -> list[str]:
 def localise(args: argparse.Namespace) -> tuple[str, Config]:
     """The config with its data below the work dir, and the path of its file."""
     data = Path(args.work_dir) / 'data'
-    cfg = load_config(args.config)
-    if Path(cfg.data_root).resolve() == data.resolve():
-        return args.config, cfg
-    cfg = with_data_root(cfg, data)
+    if args.train:
+        cfg = load_config(args.config)
+        if Path(cfg.data_root).resolve() == data.resolve():
+            return args.config, cfg
+        cfg = with_data_root(cfg, data)
+    else:
+        weights = weights_of(args)
+        cfg = with_test_data(config_of(read_checkpoint(weights)['meta'], weights), data)
     path = Path(args.work_dir) / 'config.py'
     path.parent.mkdir(parents=True, exist_ok=True)
     cfg.dump(str(path))
     return str(path), cfg
+
+
+def weights_of(args: argparse.Namespace) -> Path:
+    """The checkpoint that the demo tests."""
+    if args.train:
+        return Path(args.work_dir) / 'train' / 'latest.pth'
+    return Path(args.weights) if args.weights else default_weights()
+
+
+def with_test_data(cfg: Config, data: Path) -> Config:
+    """The config with ``data`` as the data set that is tested."""
+    cfg = copy.deepcopy(cfg)
+    root = f'{data}/'
+    cfg.data.test.update(data_root=root, ann_file=f'{root}{ANNOTATIONS}', img_prefix=root)
+    cfg.data_root = root
+    return cfg
 
 
 def plan(args: argparse.Namespace, config: str, cfg: Config) -> list[Step]:
@@ -96,11 +144,11 @@ def plan(args: argparse.Namespace, config: str, cfg: Config) -> list[Step]:
     work, tools, data = Path(args.work_dir), ROOT / 'tools', Path(cfg.data_root)
     device = ['--device', args.device] if args.device else []
     common = [*device, '--seed', args.seed, *config_options(args, cfg)]
-    annotations = data / 'nuscenes_infos_val_mono3d.coco.json'
     images = args.scenes * args.frames_per_scene * 6 * (args.scale / 0.24) ** 2 / 960
-    shown = ['--show-score-thr', args.score_thr, '--show-samples', args.show_samples]
-    sizes = ['--scenes', args.scenes, '--frames-per-scene', args.frames_per_scene]
-    sizes += ['--scale', args.scale, '--seed', args.seed, '--workers', args.workers]
+    split = 'mini' if args.train else 'mini_val'
+    sizes = ['--split', split, '--preset', args.preset, '--scenes', args.scenes]
+    sizes += ['--frames-per-scene', args.frames_per_scene, '--scale', args.scale]
+    sizes += ['--seed', args.seed, '--workers', args.workers]
     synthetic = python(tools / 'make_synthetic_nuscenes.py', data, *sizes, '--force')
     prepare = python(tools / 'prepare_nuscenes.py', '--data-root', data, '--version', 'v1.0-mini')
     train = python(
@@ -108,21 +156,28 @@ def plan(args: argparse.Namespace, config: str, cfg: Config) -> list[Step]:
         '--auto-resume', *common,
     )  # fmt: skip
     test = python(
-        tools / 'test.py', config, work / 'train' / 'latest.pth', '--eval', 'bbox',
-        '--work-dir', work / 'eval', '--out', work / 'eval' / 'results.pkl',
-        '--show-dir', work / 'vis', *shown, *common,
+        tools / 'test.py', config, weights_of(args), '--eval', 'bbox',
+        '--work-dir', work / 'eval', '--out', work / 'eval' / 'results.pkl', '--show-dir',
+        work / 'vis', '--show-score-thr', args.score_thr, '--show-samples', args.show_samples,
+        *common,
     )  # fmt: skip
     mark = config_fingerprint(cfg)
     results, chance = work / 'eval' / 'results.pkl', work / 'eval' / 'chance.json'
     misplace = python(ROOT / 'benchmarks' / 'chance_level.py', config, results, '--out', chance)
-    evaluated = (work / 'eval', work / 'vis')
-    return [
-        Step('data', 'Write a synthetic nuScenes', synthetic, 60 * images, (data,)),
-        Step('prepare', 'Prepare the annotation files', prepare, 15 * images, (annotations,)),
+    film = python(ROOT / 'demo' / 'make_video.py', work / 'vis', work / 'demo.mp4')
+    steps = [
+        Step('data', 'Write a synthetic nuScenes', synthetic, 10 + 60 * images, (data,)),
+        Step('prepare', 'Prepare the annotation files', prepare, 15, (data / ANNOTATIONS,)),
         Step('train', 'Train the small network', train, 570, (work / 'train',), mark),
-        Step('test', 'Evaluate with nuscenes-devkit, draw', test, 30 * images, evaluated, mark),
+        Step(
+            'test', 'Evaluate with nuscenes-devkit, draw', test, 10 + 30 * images,
+            (work / 'eval', work / 'vis'), mark,
+        ),
         Step('chance', 'Score chance: the wrong frames', misplace, 20, (chance,), mark),
-    ]
+        Step('video', 'Make a video', film, 5, (work / 'demo.mp4',), mark),
+    ]  # fmt: skip
+    wanted = ('train', 'chance') if args.train else ('video',)
+    return [step for step in steps if step.name in ('data', 'prepare', 'test', *wanted)]
 
 
 def read_metrics(path: Path) -> dict[str, float]:
@@ -139,17 +194,27 @@ def summarise(
     work = Path(args.work_dir)
     places = {
         'pictures': work / 'vis',
-        'checkpoint': work / 'train' / 'latest.pth',
+        'video': work / 'demo.mp4',
+        'checkpoint': weights_of(args),
         'training log': work / 'train',
         'detections': work / 'eval' / 'results.pkl',
         'metrics': work / 'eval' / 'metrics.json',
         'synthetic nuScenes': work / 'data',
         'config': Path(config),
     }
+    del places['video' if args.train else 'training log']
     lines = ['# EPro-PnP-Det demo', '', '| metric | value | meaning |', '|---|---|---|']
     lines += [f'| {name} | {metrics[name]:.4f} | {METRICS[name]} |' for name in METRICS]
-    chance = json.loads((work / 'eval' / 'chance.json').read_text(encoding='utf-8'))['mAP']
-    lines += [f'| mAP by chance | {chance:.4f} | the same detections on the wrong frames |']
+    record = {
+        'metrics': metrics,
+        'seconds': seconds,
+        'seed': args.seed,
+        'places': {name: str(place) for name, place in places.items()},
+    }
+    if args.train:
+        chance = json.loads((work / 'eval' / 'chance.json').read_text(encoding='utf-8'))['mAP']
+        record['chance_mAP'] = chance
+        lines += [f'| mAP by chance | {chance:.4f} | the same detections on the wrong frames |']
     lines += ['', f"Synthetic mini_val, nuscenes-devkit's evaluator, seed {args.seed}.", '']
     lines += ['| step | seconds |', '|---|---|']
     lines += [f'| {name} | {value:.0f} |' for name, value in seconds.items()]
@@ -157,13 +222,6 @@ def summarise(
     lines += [f'| {name} | {place} |' for name, place in places.items()]
     text = '\n'.join(lines) + '\n'
     (work / 'summary.md').write_text(text, encoding='utf-8')
-    record = {
-        'metrics': metrics,
-        'chance_mAP': chance,
-        'seconds': seconds,
-        'seed': args.seed,
-        'places': {name: str(place) for name, place in places.items()},
-    }
     (work / 'summary.json').write_text(json.dumps(record, indent=1) + '\n', encoding='utf-8')
     return text
 
@@ -176,7 +234,7 @@ def main() -> None:
         config, cfg = localise(args)
         chain = StepChain(Path(args.work_dir) / 'steps.json', args.fresh)
         seconds = chain.run(plan(args, config, cfg))
-    except (StepFailed, FileNotFoundError) as error:
+    except (StepFailed, FileNotFoundError, ValueError) as error:
         sys.exit(f'error: {error}')
     metrics = read_metrics(Path(args.work_dir) / 'eval' / 'metrics.json')
     print('\n' + summarise(args, config, metrics, seconds))

@@ -1,5 +1,5 @@
 # The demo: a small network on the synthetic nuScenes of tools/make_synthetic_nuscenes.py at scale
-# 0.24, trained from scratch on two CPU cores in minutes. `make demo` runs it.
+# 0.24, trained from scratch on two CPU cores in minutes. `make demo-train` runs it.
 from epropnp_det.datasets.recipe import mono3d_data
 
 _base_ = [
@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/datasets/nuscenes_mono3d.py',
     '../_base_/default_runtime.py',
 ]
-data_root = 'work_dirs/demo/data/'
+data_root = 'work_dirs/demo_train/data/'
 # Rendered at scale 0.24: 384 x 216, of which the top 56 rows show sky.
 data = mono3d_data(data_root, crop_top=56, samples_per_gpu=4, workers_per_gpu=1)
 train_pipeline = data['train']['pipeline']

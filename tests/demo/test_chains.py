@@ -5,9 +5,14 @@ import pickle
 import subprocess
 import sys
 
+import cv2
+import numpy as np
 import pytest
+import torch
 from mmcv import Config
 from mmdet3d.datasets import NuScenesMonoDataset
+
+from epropnp_det.engine import plain_config
 
 
 @pytest.fixture
@@ -26,8 +31,9 @@ def plan(demo, *arguments):
     return demo.plan(args, config, cfg)
 
 
-def test_plan_writes_only_below_the_work_dir(demo, tmp_path):
-    steps = plan(demo, '--work-dir', str(tmp_path / 'work'), '--iters', '3', '--seed', '5')
+def test_training_plan_writes_only_below_the_work_dir(demo, tmp_path):
+    arguments = ('--work-dir', str(tmp_path / 'work'), '--iters', '3', '--seed', '5')
+    steps = plan(demo, '--train', *arguments)
     assert [step.name for step in steps] == ['data', 'prepare', 'train', 'test', 'chance']
     for step in steps:
         assert all(tmp_path / 'work' in output.parents for output in step.outputs)
@@ -40,31 +46,62 @@ def test_plan_writes_only_below_the_work_dir(demo, tmp_path):
     assert cfg.data.test.ann_file == str(steps[1].outputs[0])
 
 
-def test_default_plan_uses_the_config_itself(demo, repository, monkeypatch):
+def test_default_training_plan_uses_the_config_itself(demo, repository, monkeypatch):
     monkeypatch.chdir(repository)
-    steps = plan(demo)
+    steps = plan(demo, '--train')
     assert str(demo.CONFIG) in steps[2].command
 
 
-def test_one_scene_is_refused(demo, capsys):
-    with pytest.raises(SystemExit):
-        demo.parse_args(['--scenes', '1'])
-    assert 'mini_val' in capsys.readouterr().err
+def test_plan_detects_with_weights_that_carry_their_config(demo, config, tmp_path):
+    weights = tmp_path / 'small.pth'
+    torch.save({'state_dict': {}, 'meta': {'config_dict': plain_config(config)}}, str(weights))
+    steps = plan(demo, '--work-dir', str(tmp_path / 'work'), '--weights', str(weights))
+    assert [step.name for step in steps] == ['data', 'prepare', 'test', 'video']
+    synthetic, _, test, _ = (' '.join(step.command) for step in steps)
+    assert '--split mini_val --preset rich' in synthetic and str(weights) in test
+    cfg = Config.fromfile(str(tmp_path / 'work' / 'config.py'))
+    assert cfg.data.test.ann_file == str(steps[1].outputs[0])
+    assert cfg.model == config.model
 
 
-def test_summary(demo, tmp_path):
+def test_arguments_that_do_not_fit_are_refused(demo, capsys):
+    for arguments, word in (
+        (['--train', '--scenes', '1'], 'mini_val'),
+        (['--iters', '3'], 'train'),
+    ):
+        with pytest.raises(SystemExit):
+            demo.parse_args(arguments)
+        assert word in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('mode', [['--train'], ['--weights', 'some.pth']])
+def test_summary(demo, tmp_path, mode):
     values = {f'img_bbox_NuScenes/{name}': 0.1 * i for i, name in enumerate(demo.METRICS)}
     (tmp_path / 'metrics.json').write_text(json.dumps({**values, 'other/car': 1.0}))
     metrics = demo.read_metrics(tmp_path / 'metrics.json')
-    args = demo.parse_args(['--work-dir', str(tmp_path)])
+    args = demo.parse_args(['--work-dir', str(tmp_path), *mode])
     (tmp_path / 'eval').mkdir()
     (tmp_path / 'eval' / 'chance.json').write_text('{"NDS": 0.1, "mAP": 0.0123}')
     text = demo.summarise(args, 'config.py', metrics, {'data': 10.2, 'train': 5.1})
     assert '| NDS | 0.0000 |' in text and '| mAP | 0.1000 |' in text
-    assert '| total | 15 |' in text and '| mAP by chance | 0.0123 |' in text
+    assert '| total | 15 |' in text and ('| mAP by chance | 0.0123 |' in text) == args.train
     assert (tmp_path / 'summary.md').read_text() == text
     record = json.loads((tmp_path / 'summary.json').read_text())
     assert record['metrics']['mAAE'] == pytest.approx(0.6)
+
+
+def test_video_has_a_frame_for_each_sample(script, tmp_path):
+    tool = script('demo/make_video.py')
+    for number, name in enumerate(('0000_ab', '0000_ab_CAM_FRONT', '0001_cd')):
+        cv2.imwrite(str(tmp_path / f'{name}.jpg'), np.full((90, 161, 3), 60 * number, np.uint8))
+    pictures = tool.panels(tmp_path)
+    assert [path.stem for path in pictures] == ['0000_ab', '0001_cd']
+    tool.write_video(pictures, tmp_path / 'a.avi', 2, 80)
+    video = cv2.VideoCapture(str(tmp_path / 'a.avi'))
+    means = [video.read()[1].mean() for _ in range(2)]
+    assert means == pytest.approx([0, 120], abs=4) and not video.read()[0]
+    with pytest.raises(FileNotFoundError, match='no pictures'):
+        tool.panels(tmp_path / 'nothing')
 
 
 def test_keyframe_demo_names_missing_data(overfit, tmp_path, monkeypatch, config):

@@ -35,6 +35,8 @@ def replacing(path: Path, mode: str = 'w') -> Iterator[IO]:
     try:
         with os.fdopen(descriptor, mode) as file:
             yield file
+            file.flush()
+            os.fsync(file.fileno())  # or a power cut could leave the name without the content
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(temporary, 0o666 & ~umask)

@@ -35,6 +35,7 @@ TRAIN_KEYS = [
     'gt_bboxes_ignore',
 ]
 META_KEYS = [
+    'sample_idx',
     'filename',
     'ori_shape',
     'img_shape',

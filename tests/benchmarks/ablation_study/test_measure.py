@@ -44,7 +44,8 @@ def scene():
     cos, sin = BOXES[:, 6, None].cos(), BOXES[:, 6, None].sin()
     x, y, z = x3d.unbind(-1)
     metres = torch.stack([cos * x + sin * z, y, cos * z - sin * x], -1) + BOXES[:, None, 3:6]
-    seen = Seen(correspondences(noc, x2d), camera, BOXES, torch.arange(NUM))
+    labels = torch.zeros(NUM, dtype=torch.long)
+    seen = Seen(correspondences(noc, x2d), camera, BOXES, torch.arange(NUM), labels)
     meta = dict(
         cam2img=CAM2IMG,
         img2net=[[1, 0, 0], [0, 1, 0], [0, 0, 1]],

@@ -18,6 +18,8 @@ def requirements(name):
     return [line.split('#')[0].strip() for line in lines if line.split('#')[0].strip()]
 
 
+SHIPPED = ('epropnp_det.weights', 'epropnp_6dof.weights')
+
 setup(
     name='epropnp-det',
     version=VERSION,
@@ -37,7 +39,7 @@ setup(
     ],
     package_dir={'': 'projects'},
     packages=find_packages('projects', include=['epropnp_det*', 'epropnp_6dof*']),
-    package_data={'epropnp_det.weights': ['*.pth', '*.csv', '*.md']},
+    package_data={package: ['*.pth', '*.csv', '*.md'] for package in SHIPPED},
     # No upper bound: the layer runs on any newer Python, and `import epropnp_det` names what of
     # the detector's packages does not fit.
     python_requires='>=3.9',

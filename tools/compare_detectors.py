@@ -65,7 +65,7 @@ def localise(args: argparse.Namespace, name: str) -> Path:
     root = f'{work / "test"}/'
     for part in (cfg.data.val, cfg.data.test):
         file = f'{root}nuscenes_infos_val_mono3d.coco.json'
-        part.update(data_root=root, img_prefix=root, ann_file=file)
+        part.update(data_root=root, img_prefix=root, ann_file=file, eval_ranges=RANGES)
     if args.iters is not None:
         cfg.runner.max_iters = args.iters
     path = work / f'{DETECTORS[name].stem}.py'
@@ -106,10 +106,9 @@ def plan(args: argparse.Namespace) -> list[Step]:
                 tools / 'train.py', config, '--work-dir', out, '--no-validate', '--auto-resume',
                 *options,
             )  # fmt: skip
-            ranges = 'eval_ranges=' + json.dumps([list(pair) for pair in RANGES]).replace(' ', '')
             test = python(
                 tools / 'test.py', config, out / 'latest.pth', '--eval', 'bbox', '--work-dir',
-                out / 'eval', '--eval-options', ranges, *options,
+                out / 'eval', *options,
             )  # fmt: skip
             title = f'{name}, seed {seed}'
             seconds = 0.6 * cfg.runner.max_iters

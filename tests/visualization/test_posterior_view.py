@@ -60,6 +60,13 @@ def test_positions_that_are_not_finite_or_outside_are_left_out():
     draw_bev_density(samples, np.zeros((1, 400)), [0], size=(200, 200))
 
 
+def test_an_object_beyond_the_picture_leaves_no_trace():
+    samples = cloud([0.0, 1, 90, 0], [0.2] * 4)[None]
+    options = dict(max_range=20.0, size=(200, 200))
+    plain = draw_bev_density(samples[:0], np.zeros((0, 400)), [], **options)
+    assert (draw_bev_density(samples, np.zeros((1, 400)), [0], **options) == plain).all()
+
+
 @pytest.mark.parametrize('dead', [np.nan, -np.inf])
 def test_weights_that_say_nothing_are_zero(dead):
     shares = sample_shares(np.array([[0.0, dead, 0.0], [dead, dead, dead]]))

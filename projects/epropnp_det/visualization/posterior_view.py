@@ -150,5 +150,7 @@ def _histogram(pixels: np.ndarray, shares: np.ndarray, canvas: BevCanvas) -> np.
         weights=shares.reshape(-1)[known],
         minlength=canvas.width * canvas.height,
     )
+    # numpy counts in integers where nothing is counted, which OpenCV does not blur
+    mass = flat.astype(np.float64).reshape(canvas.height, canvas.width)
     sigma = max(0.8, 0.15 * canvas.pixels_per_metre)
-    return cv2.GaussianBlur(flat.reshape(canvas.height, canvas.width), (0, 0), sigma)
+    return cv2.GaussianBlur(mass, (0, 0), sigma)

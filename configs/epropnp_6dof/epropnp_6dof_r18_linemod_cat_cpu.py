@@ -80,6 +80,7 @@ test = dict(
     models=data_root + 'models',
     box_jitter=0.1,
     test_mode=True,
+    test_crops=5,
     **crop,
 )
 data = dict(

@@ -11,6 +11,7 @@ import pytest
 from mmdet3d.datasets import NuScenesMonoDataset
 
 from epropnp_det.datasets import NuScenesEProPnPDataset
+from epropnp_det.datasets.annotations import UNKNOWN_ATTRIBUTE
 from epropnp_det.datasets.validation import findings, read_annotated_images, statistics
 
 K = [[600.0, 0, 400], [0, 600.0, 240], [0, 0, 1]]
@@ -103,11 +104,18 @@ def test_the_command_draws_and_completes(own, repository, tmp_path, monkeypatch,
     stock = NuScenesMonoDataset(
         str(tmp_path), str(full), [], classes=['dog', 'tram'], box_type_3d='Camera'
     )
-    mine = NuScenesEProPnPDataset(str(tmp_path), str(own()), [], classes=['dog', 'tram'])
+    mine, completed = (
+        NuScenesEProPnPDataset(str(tmp_path), str(path), [], classes=['dog', 'tram'])
+        for path in (own(), full)
+    )
     for index in range(2):
         theirs, ours = stock.get_ann_info(index), mine.get_ann_info(index)
-        for key in ('bboxes', 'labels', 'centers2d', 'depths', 'attr_labels'):
+        for key in ('bboxes', 'labels', 'centers2d', 'depths'):
             np.testing.assert_allclose(theirs[key], ours[key], rtol=1e-6)
+        # What the own file does not say is unknown here; the completed file says "none" to both.
+        assert (ours['attr_labels'] == UNKNOWN_ATTRIBUTE).all()
+        filled = completed.get_ann_info(index)
+        np.testing.assert_array_equal(theirs['attr_labels'], filled['attr_labels'])
 
 
 def change_all(key, function):

@@ -1,7 +1,5 @@
 import numpy as np
-import shapely
-import shapely.affinity
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from epropnp_det.datasets.kitti import KittiObjects
@@ -27,21 +25,57 @@ def objects(rows, height=1.5, bottom=1.7):
     return KittiObjects.of_rows(['Car'] * len(rows), numbers)
 
 
-def polygon(x, z, length, width, yaw):
-    """In the plane of x and z; a heading of yaw points to (cos, -sin)."""
-    box = shapely.box(-length / 2, -width / 2, length / 2, width / 2)
-    return shapely.affinity.translate(
-        shapely.affinity.rotate(box, -yaw, origin=(0, 0), use_radians=True), x, z
-    )
+def corners(x, z, length, width, yaw):
+    """Counter-clockwise in the plane of x and z; a heading of yaw points to (cos, -sin)."""
+    along = np.array([np.cos(yaw), -np.sin(yaw)]) * length / 2
+    across = np.array([np.sin(yaw), np.cos(yaw)]) * width / 2
+    signs = ((1, 1), (-1, 1), (-1, -1), (1, -1))
+    return [np.array([x, z]) + a * along + b * across for a, b in signs]
+
+
+def area(points):
+    if len(points) < 3:
+        return 0.0
+    x, y = np.transpose(points)
+    return abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2
+
+
+def clipped(points, window):
+    """Sutherland-Hodgman: what of a convex polygon lies in another, both counter-clockwise."""
+    for start, end in zip(window, window[1:] + window[:1]):
+        normal = np.array([start[1] - end[1], end[0] - start[0]])
+        sides = [normal @ (point - start) for point in points]
+        kept = []
+        for i, point in enumerate(points):
+            before, side = sides[i - 1], sides[i]
+            if before * side < 0:
+                kept.append(points[i - 1] + before / (before - side) * (point - points[i - 1]))
+            if side >= 0:
+                kept.append(point)
+        points = kept
+    return points
 
 
 @settings(max_examples=60, deadline=None)
 @given(BOX, BOX)
-def test_from_above_it_is_what_the_polygons_share(first, second):
-    shapes = polygon(*first), polygon(*second)
-    expected = shapes[0].intersection(shapes[1]).area / shapes[0].union(shapes[1]).area
+@example((0.0, 20.0, 0.5, 1.0, 2.0), (0.0, 20.0, 0.5, 3.0, 2.0))  # edges that lie on each other
+def test_from_above_it_is_what_the_rectangles_share(first, second):
+    shared = area(clipped(corners(*first), corners(*second)))
+    expected = shared / (first[2] * first[3] + second[2] * second[3] - shared)
     found = ground_overlaps(objects([first]), objects([second]))
-    np.testing.assert_allclose(found, [[expected]], atol=2e-3)
+    np.testing.assert_allclose(found, [[expected]], atol=1e-6)
+
+
+def test_many_boxes_at_once_are_as_one_by_one():
+    rng = np.random.default_rng(0)
+    rows = [
+        rng.uniform((-3, 20, 0.4, 0.4, -3.2), (3, 26, 5, 3, 3.2), (count, 5)) for count in (5, 7)
+    ]
+    together = ground_overlaps(objects(rows[0]), objects(rows[1]))
+    for i, j in np.ndindex(5, 7):
+        alone = ground_overlaps(objects(rows[0][i]), objects(rows[1][j]))
+        np.testing.assert_allclose(together[i, j], alone[0, 0], rtol=1e-12)
+    assert (together > 0).any() and (together == 0).any()
 
 
 def test_in_space_heights_count():

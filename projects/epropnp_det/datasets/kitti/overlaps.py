@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
-from mmcv.ops import box_iou_rotated
+import shapely
 
 from .files import KittiObjects
 
@@ -32,28 +31,23 @@ def image_overlaps(first: np.ndarray, second: np.ndarray, of_first: bool = False
 def ground_intersections(first: KittiObjects, second: KittiObjects) -> np.ndarray:
     """Areas that boxes share seen from above, in square metres, (n, m).
 
-    mmdet3d's needs numba.cuda; this takes mmcv's operator, which has a CPU version.
+    Polygons in double precision: mmdet3d needs numba.cuda for it, and mmcv's operator errs where
+    edges lie on each other, as those of a box inside another of the same width do (0.14 for 0.33).
     """
     if not len(first.yaws) or not len(second.yaws):
         return np.zeros((len(first.yaws), len(second.yaws)))
-    areas = (first.dims[:, 2] * first.dims[:, 1])[:, None]
-    share = box_iou_rotated(_rectangles(first), _rectangles(second), mode='iof')
-    return share.numpy().astype(np.float64) * areas
+    pairs = _rectangles(first)[:, None], _rectangles(second)[None]
+    return shapely.area(shapely.intersection(*pairs))
 
 
-def _rectangles(objects: KittiObjects) -> torch.Tensor:
-    """x, z, length, width and the angle from +x towards +z, which is against the yaw."""
-    rows = np.stack(
-        [
-            objects.locations[:, 0],
-            objects.locations[:, 2],
-            objects.dims[:, 2],
-            objects.dims[:, 1],
-            -objects.yaws,
-        ],
-        axis=1,
-    )
-    return torch.from_numpy(rows).float()
+def _rectangles(objects: KittiObjects) -> np.ndarray:
+    """Polygons in the plane of x and z, (n,); a heading of yaw points to (cos, -sin)."""
+    signs = np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) / 2
+    along, across = (signs[None] * objects.dims[:, None, [2, 1]]).transpose(2, 0, 1)  # (n, 4)
+    cos, sin = np.cos(objects.yaws)[:, None], np.sin(objects.yaws)[:, None]
+    x = objects.locations[:, :1] + along * cos + across * sin
+    z = objects.locations[:, 2:3] - along * sin + across * cos
+    return shapely.polygons(np.stack([x, z], axis=-1))
 
 
 def ground_overlaps(first: KittiObjects, second: KittiObjects) -> np.ndarray:

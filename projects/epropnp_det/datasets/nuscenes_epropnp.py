@@ -9,13 +9,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import mmcv
 import numpy as np
 from mmcv.utils import print_log
 from mmdet.datasets import DATASETS as MMDET_DATASETS
-from mmdet3d.core.visualizer import show_multi_modality_result
 from mmdet3d.datasets import NuScenesMonoDataset
 from mmdet3d.datasets.builder import DATASETS
 from nuscenes.eval.detection.constants import DETECTION_NAMES
+
+from epropnp_det.models.result_picture import result_picture
 
 from ..inputs import notice, read_lines
 from .annotation_check import camera_suspicions, check_annotation_file, read_annotation_file
@@ -343,7 +345,7 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
         show: bool = False,
         pipeline: list[dict] | None = None,
     ) -> None:
-        """Draws results and ground truth as mmdet3d does; tools/test.py --show-dir draws more.
+        """Draws results and ground truth; tools/test.py --show-dir draws more.
 
         Args:
             results: Detections of each image, in the order of the data set.
@@ -358,17 +360,18 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
         for index, result in enumerate(results):
             image = self.data_infos[index]
             loaded = load({'img_info': image, 'img_prefix': self.img_prefix})
-            found = result.get('img_bbox', result)
-            show_multi_modality_result(
+            picture = result_picture(
                 loaded['img'],
-                self.get_ann_info(index)['gt_bboxes_3d'],
-                found['boxes_3d'][found['scores_3d'] > SHOWN_SCORE],
                 loaded['cam2img'],
-                out_dir,
-                f'{index:06d}_{Path(image["file_name"]).stem}',
-                box_mode='camera',
-                show=show,
+                result.get('img_bbox', result),
+                SHOWN_SCORE,
+                self.CLASSES,
+                self.get_ann_info(index),
             )
+            name = f'{index:06d}_{Path(image["file_name"]).stem}.jpg'
+            mmcv.imwrite(picture, str(Path(out_dir) / name))
+            if show:
+                mmcv.imshow(picture, wait_time=1)
 
     @property
     def loading(self) -> dict:

@@ -1,4 +1,4 @@
-"""Fixtures shared by the whole suite: real data where it lies at hand, small thread pools."""
+"""Fixtures shared by the whole suite: real data where it lies at hand, one thread."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,9 @@ SHARED = Path(os.environ.get('EPROPNP_SHARED', REPOSITORY))
 
 
 def pytest_configure(config):
-    torch.set_num_threads(int(os.environ.get('OMP_NUM_THREADS', min(2, os.cpu_count() or 1))))
+    # Tests fork, and a child hangs in the thread pool that its parent has used, if it has one.
+    os.environ['OMP_NUM_THREADS'] = '1'
+    torch.set_num_threads(1)
 
 
 def _shared(relative: str) -> Path:

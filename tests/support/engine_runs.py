@@ -1,8 +1,10 @@
 """Runs the engine on the tiny parts: here, in a child, or in two processes."""
 
 import os
+import signal
 import socket
 import sys
+import threading
 import traceback
 
 import torch
@@ -51,9 +53,16 @@ def start(function, *arguments, processes=1):
     return children
 
 
-def wait(children):
-    """Exit codes; a negative one is a signal."""
-    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+def wait(children, seconds=120):
+    """Exit codes; a negative one is a signal: -9 for a child that hung and had to be killed."""
+    killers = [threading.Timer(seconds, os.kill, (child, signal.SIGKILL)) for child in children]
+    for killer in killers:
+        killer.start()
+    codes = []
+    for child, killer in zip(children, killers):
+        codes.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        killer.cancel()
+    return codes
 
 
 def state_of(path):

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from epropnp_6dof.apis import init_estimator
-from epropnp_6dof.data.dataset import quaternion
-from epropnp_6dof.evaluation.calibration import credible_levels
-from epropnp_6dof.evaluation.report import evaluate_results
-from epropnp_6dof.inference import PoseSolver
-from epropnp_6dof.models import Crops
-from epropnp_6dof.models.correspondence import Correspondences
-from epropnp_6dof.models.estimator import Z_MIN, calibration
 from mmdet3d.datasets import build_dataset
 
+from epropnp_6dof.apis import init_estimator
+from epropnp_6dof.evaluation.calibration import credible_levels
+from epropnp_6dof.evaluation.report import evaluate_results
+from epropnp_6dof.models import Crops
+from epropnp_6dof.models.layer import Z_MIN, calibration
+from epropnp_6dof.models.solver import PoseSolver
+from epropnp_6dof.models.structures import Correspondences
+from epropnp_6dof.objects.poses import quaternion
 from epropnp_det.pnp import PerspectiveCamera
 
 BATCH = 40

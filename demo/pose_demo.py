@@ -12,9 +12,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+
 from epropnp_6dof.apis import infer, init_estimator, objects_of
 from epropnp_6dof.data.images import read_image
-from epropnp_6dof.data.models import read_mesh
+from epropnp_6dof.objects.models import read_mesh
 from epropnp_6dof.visualization import draw_axes, draw_contour, pose_panel
 
 

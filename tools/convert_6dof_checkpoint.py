@@ -13,10 +13,10 @@ import argparse
 import sys
 from pathlib import Path
 
-import epropnp_6dof  # noqa: F401  registers the network
-from epropnp_6dof.checkpoints import convert_state, official_version
 from mmdet3d.models import build_model
 
+import epropnp_6dof  # noqa: F401  registers the network
+from epropnp_6dof.checkpoints import convert_state, official_version
 from epropnp_det.engine.checkpoint_files import read_checkpoint, write_checkpoint
 from epropnp_det.engine.config import load_config
 

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import mmcv
+
 from epropnp_6dof.synthetic.objects import made_objects, own_object, write_models
 from epropnp_6dof.synthetic.scenes import write_scenes
 

@@ -16,10 +16,10 @@ import sys
 from pathlib import Path
 
 import mmcv
+
 from epropnp_6dof.data.bop import read_bop
-from epropnp_6dof.data.models import read_models
-from epropnp_6dof.data.official import read_official, read_official_models
-from epropnp_6dof.data.prepare import prepare_maps, prepare_views
+from epropnp_6dof.data.layouts import LAYOUTS, read_layout
+from epropnp_6dof.synthetic.preparation import prepare_maps, prepare_views
 
 
 def parse_args() -> argparse.Namespace:
@@ -30,7 +30,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('split', help='folder of scenes (BOP), or such as real_train (official)')
     parser.add_argument('models', help='folder of the models')
     parser.add_argument('out', help='folder to write')
-    parser.add_argument('--layout', choices=['bop', 'official'], default='bop')
+    parser.add_argument('--layout', choices=LAYOUTS, default='bop')
     parser.add_argument('--objects', type=int, nargs='+', help='numbers of the objects to prepare')
     parser.add_argument('--image-ids', help='JSON file with lists of image numbers')
     parser.add_argument('--list', default='train', help='name of the list in that file')
@@ -55,14 +55,7 @@ def prepare(args: argparse.Namespace) -> None:
     """Maps of all images; new views and backgrounds from the images of the list."""
     out = Path(args.out)
     wanted = json.loads(Path(args.image_ids).read_text())[args.list] if args.image_ids else None
-    if args.layout == 'bop':
-        instances = read_bop(args.split, wanted, args.objects)
-        models = read_models(args.models)
-    else:
-        instances = read_official(args.split, args.objects, wanted)
-        models = read_official_models(args.models)
-    if not instances:
-        raise ValueError(f'{args.split} has none of the objects or images asked for')
+    instances, models = read_layout(args.layout, args.split, args.models, args.objects, wanted)
     done = prepare_maps(instances, models, out / 'coordinate_maps', args.layout, progress)
     print(f'{done} coordinate maps made, {len(instances) - done} were up to date')
     if args.views:

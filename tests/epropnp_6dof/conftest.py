@@ -3,10 +3,11 @@
 from pathlib import Path
 
 import pytest
+
 from epropnp_6dof.data.bop import read_bop
-from epropnp_6dof.data.models import read_models
-from epropnp_6dof.data.prepare import prepare_maps
+from epropnp_6dof.objects.models import read_models
 from epropnp_6dof.synthetic.objects import made_objects, write_models
+from epropnp_6dof.synthetic.preparation import prepare_maps
 from epropnp_6dof.synthetic.scenes import write_scenes
 
 

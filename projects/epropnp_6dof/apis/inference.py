@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -13,51 +12,16 @@ from torch import nn
 
 from epropnp_det.apis import init_detector
 
-from ..data.bop import Instance
-from ..data.crop import Crop, box_crop, neighbouring_crops
-from ..data.dataset import stacked_crops
+from ..crops import AnyCrop
+from ..crops.framing import Framing
 from ..data.images import read_image
-from ..data.models import MILLIMETRES, ObjectModel, read_models
-from ..data.official_crop import OfficialCrop, official_crop
-from ..evaluation.metrics import pose_matrices
-from ..inference import PoseSolver
-from ..models.correspondence import Correspondences, Maps
-from ..models.estimator import Crops
+from ..data.targets import stacked_crops
+from ..models.solver import PoseSolver
+from ..models.structures import Correspondences, Crops, Maps
+from ..objects.instances import Instance
+from ..objects.models import MILLIMETRES, ObjectModel, read_models
+from ..objects.poses import ObjectPose, pose_matrices
 from ..weights import default_weights
-
-
-class ObjectPose(NamedTuple):
-    """The pose of one object.
-
-    Attributes:
-        obj_id: Number of the object.
-        rotation: Object to camera, (3, 3).
-        translation: Metres, (3,).
-        covariance: Of translation (m) and rotation vector (rad), (6, 6).
-        cost: Robust cost at the pose.
-        converged: Whether the solver reached the optimum.
-        valid: Whether there is a pose at all.
-        ess: Effective number of the samples; NaN without samples.
-        samples: Poses ``[x, y, z, qw, qx, qy, qz]`` of the posterior, (S, 7); S may be 0.
-        sample_weights: Their shares, sum 1, (S,).
-        crop: The window that the network saw.
-        noc: Normalised object coordinates, (3, h, w).
-        weights: Of each cell along image x and y, (2, h, w).
-    """
-
-    obj_id: int
-    rotation: np.ndarray
-    translation: np.ndarray
-    covariance: np.ndarray
-    cost: float
-    converged: bool
-    valid: bool
-    ess: float
-    samples: np.ndarray
-    sample_weights: np.ndarray
-    crop: Crop
-    noc: np.ndarray
-    weights: np.ndarray
 
 
 def init_estimator(
@@ -134,8 +98,13 @@ def infer(
     instances = _instances(cam2img, boxes, _ids(obj_ids, len(boxes), objects), pixels)
     if not instances:
         return []
-    windows = [_windows(model.cfg, instance, pixels) for instance in instances]
-    items = [stacked_crops(pixels, w, i, objects) for w, i in zip(windows, instances)]
+    test = model.cfg.data.test
+    count, framing = test.get('test_crops', 1), Framing.of(test)
+    windows = [framing.around(instance.box, pixels, count) for instance in instances]
+    items = [
+        stacked_crops(pixels, crops, instance, objects[instance.obj_id])
+        for crops, instance in zip(windows, instances)
+    ]
     device = next(model.parameters()).device
     batch = {name: torch.stack([item[name] for item in items]).to(device) for name in items[0]}
     maps, points = model.predict(batch.pop('img'), Crops(**batch))
@@ -182,26 +151,9 @@ def _instances(
     ]
 
 
-def _windows(cfg: Config, instance: Instance, pixels: np.ndarray) -> list[Crop | OfficialCrop]:
-    """The crops as the test set of the config has them."""
-    test = cfg.data.test
-    crop = box_crop(
-        instance.box,
-        test.get('resolution', 256),
-        test.get('grid_size', 64),
-        test.get('padding', 1.5),
-        test.get('limit', 640.0),
-    )
-    crops = neighbouring_crops(crop, test.get('test_crops', 1))
-    if not test.get('official_grid'):
-        return crops
-    size = pixels.shape[1::-1]
-    return [official_crop(crop, size, test.get('fix_overhang', False)) for crop in crops]
-
-
 def _pose(
     instance: Instance,
-    crops: list[Crop | OfficialCrop],
+    crops: list[AnyCrop],
     result: dict,
     maps: Maps,
     points: Correspondences,

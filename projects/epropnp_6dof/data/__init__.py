@@ -1,4 +1,4 @@
-"""Data: BOP and official layout, crops, coordinate maps, augmentation."""
+"""Data: BOP and official layout, coordinate maps, augmentation, the data set."""
 
 from .dataset import ObjectPoseDataset
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -56,6 +56,58 @@ class Backgrounds:
                 image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
             self._kept[index] = image
         return self._kept[index]
+
+
+class Augmentation:
+    """What is done to the pixels of a training crop.
+
+    Args:
+        backgrounds: Folders of images.
+        background_prob: Probability that the background is replaced.
+        color: Strength of the change of colours.
+        occlusion: Probability that something hides a part.
+    """
+
+    def __init__(
+        self,
+        backgrounds: str | Sequence[str] | None = None,
+        background_prob: float = 0.5,
+        color: float = 0.0,
+        occlusion: float = 0.0,
+    ) -> None:
+        self.backgrounds = Backgrounds(backgrounds) if backgrounds else None
+        self.background_prob = background_prob
+        self.color, self.occlusion = color, occlusion
+
+    def __call__(
+        self,
+        pixels: np.ndarray,
+        visible: Callable[[], np.ndarray],
+        rng: np.random.RandomState,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Changes a crop.
+
+        Args:
+            pixels: BGR, (S, S, 3).
+            visible: Gives the share of the object in each pixel, (S, S) in 0..1.
+            rng: Source of the draws.
+
+        Returns:
+            Pixels, and where something was put over the object, (S, S) bool.
+        """
+        side = len(pixels)
+        if self.backgrounds is not None and rng.uniform() < self.background_prob:
+            pixels = paste(pixels, self.backgrounds.draw(side, rng), visible())
+        hidden = np.zeros(pixels.shape[:2], bool)
+        if rng.uniform() < self.occlusion:
+            hidden = random_occluder(side, rng, 0.5)
+            cover = rng.randint(0, 256, (1, 1, 3), np.uint8)
+            if self.backgrounds is not None:
+                cover = self.backgrounds.draw(side, rng)
+            pixels = np.where(hidden[..., None], cover, pixels)
+        if self.color:
+            pixels = random_colors(pixels, rng, self.color)
+        return pixels, hidden
 
 
 def paste(image: np.ndarray, background: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -5,50 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
-from .models import MILLIMETRES
+from ..objects.instances import Instance
+from ..objects.models import MILLIMETRES
 
 SUFFIXES = ('.png', '.jpg', '.jpeg')
-
-
-class Instance(NamedTuple):
-    """An object in an image.
-
-    Attributes:
-        image: File.
-        scene_id: Of BOP.
-        image_id: Of BOP.
-        index: Of the annotation in the image; -1 for a detection without one.
-        obj_id: Of BOP.
-        cam2img: (3, 3) float64.
-        rotation: Object to camera, (3, 3) float64.
-        translation: Metres, (3,) float64.
-        box: x, y, w, h in pixels, where w and h count pixels, (4,) float64.
-        mask: File of the visible part, or None.
-        visibility: Visible share.
-        score: Of the detection; 1 for ground truth.
-    """
-
-    image: Path
-    scene_id: int
-    image_id: int
-    index: int
-    obj_id: int
-    cam2img: np.ndarray
-    rotation: np.ndarray
-    translation: np.ndarray
-    box: np.ndarray
-    mask: Path | None
-    visibility: float
-    score: float = 1.0
-
-    @property
-    def key(self) -> str:
-        """Name of the instance within the data set."""
-        return f'{self.scene_id:06d}/{self.image_id:06d}_{self.index:06d}'
 
 
 def read_bop(
@@ -171,9 +134,9 @@ def detected(
 
     Args:
         instances: Ground truth.
-        path: Detections as JSON, ``{"scene/image": [{obj_id, bbox_est: [x, y, w, h], score}]}``; the
-            best one of the same object is taken, and an object without one gets an empty box with
-            score zero, which counts as missed.
+        path: Detections as JSON, ``{"scene/image": [{obj_id, bbox_est: [x, y, w, h], score}]}``.
+            The best one of the same object is taken, and an object without one gets an empty box
+            with score zero, which counts as missed.
         jitter: Without ``path``: boxes are enlarged by up to this share per side of the image, to
             either direction at random.
         seed: Of the enlargement.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +12,9 @@ import numpy as np
 
 from epropnp_det.atomic import replacing
 
-from .bop import Instance
-from .models import Mesh, ObjectModel
-from .render import render_surface
+from ..objects.instances import Instance
+from ..objects.models import Mesh, ObjectModel
+from ..objects.surfaces import render_surface
 
 
 class CoordinateMap(NamedTuple):
@@ -33,9 +33,7 @@ class CoordinateMap(NamedTuple):
 
 def render_map(mesh: Mesh, instance: Instance, size: tuple[int, int]) -> CoordinateMap:
     """Renders the map of an instance in an image of ``(width, height)``."""
-    surface = render_surface(
-        mesh, instance.rotation, instance.translation, instance.cam2img, size
-    )
+    surface = render_surface(mesh, instance.rotation, instance.translation, instance.cam2img, size)
     return CoordinateMap(surface.left, surface.top, surface.points)
 
 
@@ -88,7 +86,7 @@ def map_path(folder: Path, instance: Instance) -> Path:
     return folder / f'{instance.key}.npz'
 
 
-@lru_cache(maxsize=None)
+@cache
 def _file_hash(path: str, modified: float, size: int) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 

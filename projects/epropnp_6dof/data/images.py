@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .bop import Instance
+from ..objects.instances import Instance
 
 
 def read_image(path: str) -> np.ndarray:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .bop import Instance
+from ..objects.instances import Instance
+from ..objects.models import MILLIMETRES, ObjectModel
 from .coordinate_maps import CoordinateMap
-from .models import MILLIMETRES, ObjectModel
 
 LINEMOD = {
     'ape': 1,

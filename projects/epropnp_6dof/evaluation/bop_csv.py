@@ -7,8 +7,8 @@ from pathlib import Path
 
 from epropnp_det.atomic import replacing
 
-from ..data.bop import Instance
-from .metrics import pose_matrices
+from ..objects.instances import Instance
+from ..objects.poses import pose_matrices
 
 HEADER = ('scene_id', 'im_id', 'obj_id', 'score', 'R', 't', 'time')
 

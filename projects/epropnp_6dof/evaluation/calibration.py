@@ -7,8 +7,8 @@ from torch import Tensor
 
 from epropnp_det.pnp import MonteCarloResult, PerspectiveCamera
 
-from ..models.correspondence import Correspondences
 from ..models.pose_losses import robust_cost
+from ..models.structures import Correspondences
 
 
 @torch.no_grad()

@@ -90,12 +90,3 @@ def _best_symmetry(truths: np.ndarray, symmetries: np.ndarray, distances) -> np.
 
 def _mean_norm(vectors: np.ndarray) -> np.ndarray:
     return np.sqrt((vectors**2).sum(-1)).mean(-1)
-
-
-def pose_matrices(poses: np.ndarray) -> np.ndarray:
-    """``[x, y, z, qw, qx, qy, qz]`` (n, 7) to ``[R t]`` (n, 3, 4)."""
-    from scipy.spatial.transform import Rotation
-
-    poses = np.asarray(poses, np.float64)
-    rotations = Rotation.from_quat(poses[:, [4, 5, 6, 3]]).as_matrix()
-    return np.concatenate([rotations, poses[:, :3, None]], 2)

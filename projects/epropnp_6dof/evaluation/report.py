@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..data.bop import Instance
-from ..data.models import ObjectModel
+from ..objects.instances import Instance
+from ..objects.models import ObjectModel
+from ..objects.poses import pose_matrices
 from . import metrics
 from .accuracy import (
     ADD_THRESHOLDS,
@@ -119,7 +120,7 @@ def result_errors(
     for obj_id in sorted({instance.obj_id for instance in instances}):
         chosen = [k for k, instance in enumerate(instances) if instance.obj_id == obj_id]
         found = [bool(results[k]['valid']) and instances[k].score > 0 for k in chosen]
-        estimates = metrics.pose_matrices(np.stack([results[k]['pose'] for k in chosen]))
+        estimates = pose_matrices(np.stack([results[k]['pose'] for k in chosen]))
         truths = [np.c_[instances[k].rotation, instances[k].translation] for k in chosen]
         table[obj_id] = pose_errors(
             models[obj_id],

@@ -1,9 +1,11 @@
-"""The network: backbone, correspondence head, losses."""
+"""The network: backbone, correspondence head, losses, solver and posterior."""
 
-from .estimator import Crops, ObjectPoseEstimator, Targets
+from .estimator import ObjectPoseEstimator
 from .head import CorrespondenceHead
 from .losses import MaskedCoordinateLoss, RotationLoss, TranslationLoss
 from .pose_losses import PoseLosses
+from .solver import PoseSolver
+from .structures import Crops, Targets
 
 __all__ = [
     'CorrespondenceHead',
@@ -11,6 +13,7 @@ __all__ = [
     'MaskedCoordinateLoss',
     'ObjectPoseEstimator',
     'PoseLosses',
+    'PoseSolver',
     'RotationLoss',
     'Targets',
     'TranslationLoss',

@@ -3,40 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 WEIGHT_MODES = ('softmax_per_cell', 'mean_exp')
-
-
-class Maps(NamedTuple):
-    """What the network predicts for a crop.
-
-    Attributes:
-        noc: Normalised object coordinates, about [-1, 1], (B, 3, h, w).
-        logits: Of the weights along image x and y, (B, 2, h, w).
-        scale: Positive, along image x and y, (B, 2).
-    """
-
-    noc: Tensor
-    logits: Tensor
-    scale: Tensor
-
-
-class Correspondences(NamedTuple):
-    """Weighted points of ``B`` objects, as the EPro-PnP layer takes them.
-
-    Attributes:
-        x3d: Object frame, metres, (B, n, 3).
-        x2d: Pixels, (B, n, 2).
-        w2d: Weights along image x and y, (B, n, 2).
-    """
-
-    x3d: Tensor
-    x2d: Tensor
-    w2d: Tensor
 
 
 def point_weights(

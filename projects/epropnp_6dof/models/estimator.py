@@ -2,88 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
-from typing import NamedTuple
 
 import torch
 from mmcv.runner import BaseModule
 from mmdet.models.builder import DETECTORS, build_backbone, build_head
 from torch import Tensor
 
-from epropnp_det.pnp import EProPnP6DoF, LMSolver, PerspectiveCamera, RSLMSolver
+from epropnp_det.pnp import PerspectiveCamera
 
 from .correspondence import (
     WEIGHT_MODES,
-    Correspondences,
-    Maps,
     draw_cells,
     flatten_cells,
     object_points,
     point_weights,
 )
+from .layer import Z_MIN, build_layer, training_bounds
 from .pose_losses import PoseLosses
-
-Z_MIN = 0.01
-"""Metres; objects may come this near to the camera."""
-RELATIVE_DELTA = 0.1
-"""Huber threshold of the published network."""
-
-
-class Crops(NamedTuple):
-    """What is known of ``B`` crops besides their pixels.
-
-    Attributes:
-        grid: Pixel coordinates of the cells, (B, h, w, 2).
-        cell: Size of a cell in the same pixels, (B,).
-        cam2img: Intrinsics to the same pixels, (B, 3, 3).
-        half_extents: Of the object's bounding box, metres, (B, 3).
-        center: Of the object's bounding box, in the object frame, metres, (B, 3).
-    """
-
-    grid: Tensor
-    cell: Tensor
-    cam2img: Tensor
-    half_extents: Tensor
-    center: Tensor
-
-
-class Targets(NamedTuple):
-    """Ground truth of ``B`` crops.
-
-    Attributes:
-        poses: Equivalent poses, the annotated one first, ``[x, y, z, qw, qx, qy, qz]``, (B, M, 7).
-        noc: Normalised coordinates of the visible surface for each of them, (B, M, 3, h, w).
-        mask: Share of the object in each cell, (B, h, w).
-    """
-
-    poses: Tensor
-    noc: Tensor
-    mask: Tensor
-
-
-def build_layer(mc_samples: int = 512, num_iter: int = 4, **options) -> EProPnP6DoF:
-    """The layer with the published network's options (docs/method_6dof.md 4).
-
-    Args:
-        mc_samples: Monte Carlo samples.
-        num_iter: Iterations of importance sampling.
-        **options: ``lm_iter``, ``proposals``, ``proposal_points`` and ``proposal_iter``.
-    """
-    from epropnp_det.pnp import AdaptiveHuberCost
-
-    return EProPnP6DoF(
-        mc_samples=mc_samples,
-        num_iter=num_iter,
-        cost=AdaptiveHuberCost(relative_delta=RELATIVE_DELTA),
-        solver=LMSolver(num_iter=options.pop('lm_iter', 5)),
-        init_solver=RSLMSolver(
-            num_points=options.pop('proposal_points', 16),
-            num_proposals=options.pop('proposals', 4),
-            num_iter=options.pop('proposal_iter', 3),
-        ),
-        **options,
-    )
+from .solver import PoseSolver
+from .structures import Correspondences, Crops, Maps, Targets
 
 
 @DETECTORS.register_module()
@@ -97,7 +35,7 @@ class ObjectPoseEstimator(BaseModule):
         losses: Arguments of `PoseLosses`.
         pnp: Arguments of `build_layer`, for training.
         train_cfg: ``num_points`` drawn per crop in training; None takes all cells.
-        test_cfg: Arguments of `epropnp_6dof.inference.PoseSolver`.
+        test_cfg: Arguments of `PoseSolver`.
         init_cfg: As in mmcv.
     """
 
@@ -171,14 +109,12 @@ class ObjectPoseEstimator(BaseModule):
 
     @torch.no_grad()
     def simple_test(self, img: Tensor, crops: Crops) -> list[dict]:
-        """Poses of objects, one dict of arrays each; see `epropnp_6dof.inference`.
+        """Poses of objects, one dict of arrays each; see `PoseSolver.results`.
 
         Args:
             img: ``V`` crops of each object, (B, V, 3, S, S).
             crops: Their fields, (B, V, ...).
         """
-        from ..inference import PoseSolver
-
         _, points = self.predict(img, crops)
         return PoseSolver(**self.test_cfg).results(points, crops.cam2img[:, 0])
 
@@ -202,17 +138,3 @@ class ObjectPoseEstimator(BaseModule):
         return {'loss': total, 'log_vars': log, 'num_samples': len(data['img'])}
 
     val_step = train_step
-
-
-def training_bounds(crops: Crops, border: float = 30.0) -> tuple[Tensor, Tensor]:
-    """Bounds of projections: the grid and ``border`` cells around it, (B, 2) each."""
-    points, margin = crops.grid.flatten(1, 2), border * crops.cell[:, None]
-    return points.amin(1) - margin, points.amax(1) + margin
-
-
-def calibration(num_train: int | None, num_test: int) -> float:
-    """Factor of the weights that makes the posterior of more points as sharp as in training (X2).
-
-    Weights sum to the same total over any number of points, but the cost is quadratic in them.
-    """
-    return 1.0 if num_train is None else math.sqrt(num_test / num_train)

@@ -9,7 +9,7 @@ from mmcv.runner import BaseModule
 from mmdet.models.builder import HEADS
 from torch import Tensor, nn
 
-from .correspondence import Maps
+from .structures import Maps
 
 INITS = ('kaiming', 'normal')
 

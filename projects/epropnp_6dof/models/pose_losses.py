@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from epropnp_det.pnp import EProPnP6DoF, MonteCarloPoseLoss, MonteCarloResult, PerspectiveCamera
 from epropnp_det.pnp.cost import huber
 
-from .correspondence import Correspondences, Maps
+from .structures import Correspondences, Maps, Targets
 
 
 class PoseLosses(BaseModule):
@@ -58,7 +58,7 @@ class PoseLosses(BaseModule):
         camera: PerspectiveCamera,
         points: Correspondences,
         maps: Maps,
-        targets,
+        targets: Targets,
         generator: torch.Generator | None = None,
     ) -> dict[str, Tensor]:
         """Computes the losses.
@@ -68,7 +68,7 @@ class PoseLosses(BaseModule):
             camera: One per crop.
             points: Drawn from the maps.
             maps: Predictions for all cells.
-            targets: `Targets`.
+            targets: Ground truth of the crops.
             generator: Source of the solver's and the Monte Carlo draws.
 
         Returns:

@@ -1,1 +1,1 @@
-"""Renderings: new views of a known object, data sets in BOP layout."""
+"""What is rendered before training: coordinate maps, new views, data sets in BOP layout."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import trimesh
 
-from ..data.models import MILLIMETRES, read_mesh
+from ..objects.models import MILLIMETRES, read_mesh
 
 
 class MadeObject(NamedTuple):

@@ -10,9 +10,9 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ..data.augment import Backgrounds
-from ..data.models import Mesh, read_models
 from ..data.official import CAM2IMG
-from ..data.render import interpolate, render_surface
+from ..objects.models import Mesh, read_models
+from ..objects.surfaces import interpolate, render_surface
 from .writer import SceneWriter
 
 SIZE = (640, 480)

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ..data.bop import Instance
-from ..data.models import Mesh
-from ..data.render import interpolate, render_surface
+from ..objects.instances import Instance
+from ..objects.models import Mesh
+from ..objects.surfaces import interpolate, render_surface
 
 DEPTH_TOLERANCE = 0.004
 """Metres behind the visible surface at which a vertex still counts as seen."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..data.models import Mesh
-from ..data.render import render_surface
+from ..objects.models import Mesh
+from ..objects.surfaces import render_surface
 
 AXIS_COLORS = ((60, 60, 230), (60, 180, 60), (230, 120, 40))
 """BGR of x, y, z."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..apis.inference import ObjectPose
-from ..data.models import Mesh
+from ..objects.models import Mesh
+from ..objects.poses import ObjectPose
 from .maps import coordinate_picture, weight_picture
 from .overlay import draw_axes, draw_contour
 from .posterior import orientation_sphere, translation_marginals

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..evaluation.metrics import pose_matrices
+from ..objects.poses import pose_matrices
 from .overlay import AXIS_COLORS
 
 RADIUS = 0.4

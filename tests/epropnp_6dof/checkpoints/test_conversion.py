@@ -4,9 +4,10 @@ import json
 
 import pytest
 import torch
-from epropnp_6dof.checkpoints import convert_state, official_version
 from mmcv import Config
 from mmdet3d.models import build_model
+
+from epropnp_6dof.checkpoints import convert_state, official_version
 
 
 @pytest.fixture(scope='module')

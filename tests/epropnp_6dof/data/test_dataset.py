@@ -11,9 +11,9 @@ import torch
 from epropnp_6dof.data import ObjectPoseDataset
 from epropnp_6dof.data.bop import detected, read_bop
 from epropnp_6dof.data.coordinate_maps import load_map, map_path
-from epropnp_6dof.data.models import read_mesh, read_models
-from epropnp_6dof.data.official import CAM2IMG, read_official_map, read_official
-from epropnp_6dof.data.prepare import prepare_maps
+from epropnp_6dof.data.official import CAM2IMG, read_official, read_official_map
+from epropnp_6dof.objects.models import read_mesh, read_models
+from epropnp_6dof.synthetic.preparation import prepare_maps
 from epropnp_det.pnp import PerspectiveCamera
 
 NAMES = {1: 'ape', 4: 'camera'}  # official names of the numbers that the two objects have
@@ -40,7 +40,7 @@ def grid_errors(item, pose=0):
 @pytest.mark.parametrize('shift', [0.0, 0.7])
 def test_targets_project_onto_the_grid(bop_root, angle, shift):
     data = make(bop_root, jitter={'shift': shift, 'zoom': 0.5, 'max_angle': angle})
-    np.random.seed(1)
+    np.random.seed(1)  # noqa: NPY002
     for k in range(len(data)):
         item = data[k]
         errors = grid_errors(item)
@@ -52,7 +52,7 @@ def test_targets_project_onto_the_grid(bop_root, angle, shift):
 
 def test_equivalent_targets_project_alike(bop_root):
     data = make(bop_root, symmetric=True, obj_ids=[4], jitter=JITTER)
-    np.random.seed(0)
+    np.random.seed(0)  # noqa: NPY002
     item = data[0]
     assert item['poses'].shape == (2, 7)
     assert not torch.allclose(item['poses'][0], item['poses'][1], atol=0.1)
@@ -120,9 +120,9 @@ def test_both_layouts_give_identical_batches(bop_root, official_root, monkeypatc
     assert len(bop) == len(official) == 4
     # The synthetic block is not centred, which the official files cannot say.
     for k, instance in enumerate(bop.instances):
-        np.random.seed(k)
+        np.random.seed(k)  # noqa: NPY002
         expected = bop[k]
-        np.random.seed(k)
+        np.random.seed(k)  # noqa: NPY002
         found = official[k]
         names = set(expected) if instance.obj_id == 4 else {'img', 'grid', 'mask', 'poses'}
         for name in names:
@@ -141,9 +141,11 @@ def test_unsafe_pickles_are_refused(bop_root, official_root):
 def test_detections(bop_root, tmp_path):
     instances = read_bop(bop_root / 'train')
     first = instances[0]
-    table = {f'{first.scene_id}/{first.image_id}': [
-        {'obj_id': first.obj_id, 'bbox_est': [1, 2, 3, 4], 'score': 0.5}
-    ]}
+    table = {
+        f'{first.scene_id}/{first.image_id}': [
+            {'obj_id': first.obj_id, 'bbox_est': [1, 2, 3, 4], 'score': 0.5}
+        ]
+    }
     path = tmp_path / 'detections.json'
     path.write_text(json.dumps(table))
     found = detected(instances, path)

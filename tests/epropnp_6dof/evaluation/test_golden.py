@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from epropnp_6dof.data.models import ObjectModel
+
 from epropnp_6dof.data.official import CAM2IMG
 from epropnp_6dof.evaluation import metrics
 from epropnp_6dof.evaluation.accuracy import distance_table, pose_table
 from epropnp_6dof.evaluation.report import pose_errors
+from epropnp_6dof.objects.models import ObjectModel
 
 OBJECTS = {'ape': 1, 'eggbox': 10, 'glue': 11}
 DIAMETERS = {'ape': 0.1020987, 'eggbox': 0.1646276, 'glue': 0.1758893}

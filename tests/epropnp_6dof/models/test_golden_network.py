@@ -6,11 +6,12 @@ import zlib
 import numpy as np
 import pytest
 import torch
-from epropnp_6dof.checkpoints import convert_state
-from epropnp_6dof.models.correspondence import flatten_cells, point_weights
 from mmcv import Config
 from mmdet3d.models import build_model
 from torch.nn.functional import interpolate
+
+from epropnp_6dof.checkpoints import convert_state
+from epropnp_6dof.models.correspondence import flatten_cells, point_weights
 
 CONFIGS = {
     'v1': 'epropnp_6dof_v1_basic_r34_linemod.py',

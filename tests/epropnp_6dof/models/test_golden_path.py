@@ -5,17 +5,16 @@ import math
 import numpy as np
 import pytest
 import torch
-from epropnp_6dof.inference import confident_points, epnp
+
 from epropnp_6dof.models.correspondence import (
-    Correspondences,
-    Maps,
     flatten_cells,
     object_points,
     point_weights,
 )
-from epropnp_6dof.models.estimator import Z_MIN, Crops, Targets, build_layer, training_bounds
+from epropnp_6dof.models.layer import Z_MIN, build_layer, training_bounds
 from epropnp_6dof.models.pose_losses import PoseLosses, robust_cost
-
+from epropnp_6dof.models.solver import confident_points, epnp
+from epropnp_6dof.models.structures import Correspondences, Crops, Maps, Targets
 from epropnp_det.pnp import MonteCarloResult, PerspectiveCamera
 
 MODES = {'v1': 'mean_exp', 'v2': 'softmax_per_cell'}

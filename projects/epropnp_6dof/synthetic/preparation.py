@@ -8,13 +8,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..synthetic.views import blended, mean_texture, nearby_pose, observed_texture, render_view
-from ..synthetic.writer import SceneWriter
-from .bop import Instance
-from .coordinate_maps import fingerprint, load_map, map_path, mesh_hash, render_map, save_map
-from .images import read_image, read_mask
-from .models import ObjectModel
-from .official import read_official_map
+from ..data.coordinate_maps import fingerprint, load_map, map_path, mesh_hash, render_map, save_map
+from ..data.images import read_image, read_mask
+from ..data.official import read_official_map
+from ..objects.instances import Instance
+from ..objects.models import ObjectModel
+from .views import blended, mean_texture, nearby_pose, observed_texture, render_view
+from .writer import SceneWriter
 
 Progress = Callable[[list, str], Iterable]
 RENDER_ZOOM = 1.3
@@ -71,8 +71,9 @@ def prepare_views(
     seed: int,
     progress: Progress,
 ) -> None:
-    """Renders new views of the objects in ``out/views``, and images without them in
-    ``out/backgrounds``.
+    """Renders new views of the objects, and images without them.
+
+    They go into ``out/views`` and ``out/backgrounds``.
 
     Args:
         instances: Real images, of which the views take light and texture.

@@ -16,8 +16,8 @@ class Crop(NamedTuple):
     """A square window of an image, perhaps turned, seen at a fixed resolution.
 
     A turned crop shows what a camera turned about its optical axis would see: its grid and its
-    intrinsics are those of the *level* image, which is the image turned about the crop's centre. The
-    pose is that of the untouched camera all the same.
+    intrinsics are those of the *level* image, which is the image turned about the crop's centre.
+    The pose is that of the untouched camera all the same.
 
     Attributes:
         center: Window centre, pixels, (2,).
@@ -91,7 +91,7 @@ class Crop(NamedTuple):
 def box_crop(
     box: np.ndarray, resolution: int, grid_size: int, padding: float = 1.5, limit: float = np.inf
 ) -> Crop:
-    """The crop of a detection: its centre, its longer side times ``padding`` (at most ``limit``)."""
+    """The crop of a detection: its centre, its longer side times ``padding``, ``limit`` at most."""
     x, y, width, height = np.asarray(box, np.float64)
     center = np.array([x + width / 2 - 0.5, y + height / 2 - 0.5])
     size = min(padding * max(width, height), limit)
@@ -129,7 +129,13 @@ def jittered_crop(
     return crop._replace(angle=turn * max_angle)
 
 
-_OFFSETS = ((0, 0, 1), (0.08, 0.08, 1.1), (-0.08, -0.08, 0.9), (0.08, -0.08, 0.92), (-0.08, 0.08, 1.08))
+_OFFSETS = (
+    (0, 0, 1),
+    (0.08, 0.08, 1.1),
+    (-0.08, -0.08, 0.9),
+    (0.08, -0.08, 0.92),
+    (-0.08, 0.08, 1.08),
+)
 
 
 def neighbouring_crops(crop: Crop, count: int) -> list[Crop]:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
+from epropnp_6dof.crops.crop import box_crop
+from epropnp_6dof.crops.official import official_crop
 from epropnp_6dof.data.coordinate_maps import denoise_edges
-from epropnp_6dof.data.crop import box_crop
-from epropnp_6dof.data.official_crop import official_crop
 
 APE = np.array([37.9343, 38.7996, 45.8845]) / 1000
 SIZE = (640, 480)

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from epropnp_det.pnp import PerspectiveCamera
 
-from .models.correspondence import Correspondences
-from .models.estimator import Z_MIN, build_layer, calibration
+from .layer import Z_MIN, build_layer, calibration
+from .structures import Correspondences
 
 
 class PoseSolver:

@@ -108,6 +108,4 @@ def official_crop(
     side = max(int(crop.size), 1)
     # Official boxes have their centre at x + w / 2, half a pixel beside that of the pixels.
     left, top = (int(int(value + 0.5) - side / 2 + 0.5) for value in crop.center)
-    return OfficialCrop(
-        left, top, side, crop.resolution, crop.grid_size, image_size, fix_overhang
-    )
+    return OfficialCrop(left, top, side, crop.resolution, crop.grid_size, image_size, fix_overhang)

@@ -1,0 +1,1 @@
+"""What is known of objects and of their poses, as arrays."""

@@ -14,8 +14,7 @@ import resource
 import sys
 import time
 
-import torch
-from mmcv.parallel import collate, scatter
+from mmcv.parallel import collate
 from mmcv.utils import get_logger
 from mmdet.apis import set_random_seed
 from mmdet3d.datasets import build_dataset
@@ -24,6 +23,7 @@ from terminaltables import AsciiTable
 from torch import nn
 
 from epropnp_det.apis import load_config, select_device, with_data_root
+from epropnp_det.engine import to_device
 
 
 def parse_args() -> argparse.Namespace:
@@ -58,8 +58,7 @@ def prepare(args: argparse.Namespace) -> tuple[nn.Module, dict]:
     device = select_device(args.device)
     dataset = build_dataset(cfg.data.train)
     items = [dataset[index] for index in range(min(args.images, len(dataset)))]
-    gpu = -1 if device == 'cpu' else torch.device(device).index or 0
-    batch = scatter(collate(items, samples_per_gpu=len(items)), [gpu])[0]
+    batch = to_device(collate(items, samples_per_gpu=len(items)), device)
     model = build_model(cfg.model)
     get_logger('mmcv', log_level=logging.WARNING)  # or it lists every parameter
     model.init_weights()

@@ -11,12 +11,11 @@ from pathlib import Path
 
 import torch
 from mmcv import Config
-from mmcv.parallel import scatter
 from mmdet3d.models import build_model
 from terminaltables import AsciiTable
 from torch import nn
 
-from epropnp_det.engine import select_device
+from epropnp_det.engine import select_device, to_device
 from epropnp_det.engine.bad_steps import batch_names, replay_seed
 
 
@@ -37,7 +36,7 @@ def load(args: argparse.Namespace) -> tuple[nn.Module, dict]:
     path = Path(args.file)
     if not path.is_file():
         raise FileNotFoundError(f'no file {path}; bad steps are saved in work_dir/bad_steps')
-    content = torch.load(str(path), map_location='cpu')
+    content = torch.load(str(path), map_location='cpu', weights_only=False)
     if 'batches' not in content:
         raise ValueError(f'{path} is no saved step, but perhaps a checkpoint')
     text = content['meta'].get('config')
@@ -52,12 +51,11 @@ def load(args: argparse.Namespace) -> tuple[nn.Module, dict]:
 def replay(model: nn.Module, content: dict) -> list[list[str]]:
     """Rows of losses of all batches; the gradients are left in the model."""
     device = next(model.parameters()).device
-    gpu = -1 if device.type == 'cpu' else device.index or 0
     rows = []
     torch.manual_seed(replay_seed(content))
     for batch in content['batches']:
         print(f'images: {", ".join(batch_names(batch))}')
-        data = scatter(batch, [gpu])[0]
+        data = to_device(batch, device)
         half = content.get('autocast')
         with torch.autocast(device.type, getattr(torch, half or 'bfloat16'), enabled=bool(half)):
             outputs = model.train_step(data, None)

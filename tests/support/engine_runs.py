@@ -67,7 +67,7 @@ def wait(children, seconds=120):
 
 def state_of(path):
     """Parameters and buffers of a checkpoint."""
-    return torch.load(path, map_location='cpu')['state_dict']
+    return torch.load(path, map_location='cpu', weights_only=False)['state_dict']
 
 
 def assert_same(first, second):

@@ -11,7 +11,8 @@ from .device import CpuDataParallel, select_device
 from .evaluation import EvaluationHook, collect, forward, predict_dataset
 from .losses import LossLog, parse_losses
 from .optimizer_hook import NanSafeOptimizerHook
-from .processes import CpuDistributedDataParallel, parallel_model, start_processes
+from .parallel import DistributedDataParallel, GpuDataParallel, to_device
+from .processes import parallel_model, start_processes
 from .randomness import fold, isolated, seed_everything
 from .runners import ResumableEpochRunner, ResumableIterRunner
 from .safety import check_formatting, check_scoring, check_target, data_parts, kept_results
@@ -22,8 +23,9 @@ from .train import prepare_training, train_model, workflow_data
 
 __all__ = [
     'CpuDataParallel',
-    'CpuDistributedDataParallel',
+    'DistributedDataParallel',
     'EvaluationHook',
+    'GpuDataParallel',
     'LossLog',
     'NanSafeOptimizerHook',
     'ResumableEpochRunner',
@@ -58,6 +60,7 @@ __all__ = [
     'seed_everything',
     'select_device',
     'start_processes',
+    'to_device',
     'train_model',
     'with_data_root',
     'workflow_data',

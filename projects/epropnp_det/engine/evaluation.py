@@ -10,7 +10,7 @@ from typing import Any
 
 import mmcv
 import torch
-from mmcv.parallel import is_module_wrapper, scatter
+from mmcv.parallel import is_module_wrapper
 from mmcv.runner import HOOKS, get_dist_info
 from mmdet.core import EvalHook
 from mmdet.datasets import build_dataloader
@@ -19,6 +19,7 @@ from torch import distributed, nn
 from torch.utils.data import DataLoader
 
 from ..progress import progress as progress_bar
+from .parallel import to_device
 from .safety import check_scoring, kept_results
 
 
@@ -31,9 +32,8 @@ def forward(model: nn.Module, data: dict, **wanted: bool) -> list:
         **wanted: What else the model shall return, for models that know such options.
     """
     device = next(model.parameters()).device
-    target = -1 if device.type == 'cpu' else (device.index or 0)
     with torch.no_grad():
-        return model(return_loss=False, rescale=True, **scatter(data, [target])[0], **wanted)
+        return model(return_loss=False, rescale=True, **to_device(data, device), **wanted)
 
 
 def predict_dataset(

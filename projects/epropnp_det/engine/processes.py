@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from mmcv.parallel import MMDataParallel, MMDistributedDataParallel
 from mmcv.runner import init_dist
 from torch import distributed, nn
 
 from .device import CpuDataParallel
+from .parallel import DistributedDataParallel, GpuDataParallel
 
 ENVIRONMENT = {
     'mpi': ('OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_LOCAL_RANK'),
@@ -64,22 +64,6 @@ def _value(launcher: str, name: str) -> str:
     return os.environ[name]
 
 
-class CpuDistributedDataParallel(MMDistributedDataParallel):
-    """Unpacks mmcv's data containers on the CPU, which the stock class does for GPUs only."""
-
-    def train_step(self, *inputs: Any, **kwargs: Any) -> Any:
-        """As the stock class."""
-        return super().train_step(*self._unpacked(inputs, kwargs))
-
-    def val_step(self, *inputs: Any, **kwargs: Any) -> Any:
-        """As the stock class."""
-        return super().val_step(*self._unpacked(inputs, kwargs))
-
-    def _unpacked(self, inputs: tuple, kwargs: dict) -> tuple:
-        scattered, _ = self.scatter(inputs, kwargs, [-1])
-        return scattered[0]
-
-
 def parallel_model(
     model: nn.Module,
     device: str,
@@ -99,8 +83,8 @@ def parallel_model(
     common = {'broadcast_buffers': False, 'find_unused_parameters': find_unused_parameters}
     if device == 'cpu':
         model = model.cpu()
-        return CpuDistributedDataParallel(model, **common) if spread else CpuDataParallel(model)
+        return DistributedDataParallel(model, **common) if spread else CpuDataParallel(model)
     if spread:
         gpu = torch.cuda.current_device()
-        return MMDistributedDataParallel(model.cuda(gpu), device_ids=[gpu], **common)
-    return MMDataParallel(model.cuda(gpu_ids[0]), device_ids=list(gpu_ids))
+        return DistributedDataParallel(model.cuda(gpu), device_ids=[gpu], **common)
+    return GpuDataParallel(model.cuda(gpu_ids[0]), device_ids=list(gpu_ids))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import torch
+from mmcv.runner import CheckpointLoader
 from torch import Tensor, nn
 
 from .checkpoint_files import averaging_copies, read_checkpoint
@@ -58,7 +61,9 @@ def check_start(
 ) -> str | None:
     """Checks a checkpoint that mmcv's runner is about to start from.
 
-    The runner unpickles whatever the file holds, and starts from random weights where no name fits.
+    The runner starts from random weights where no name fits, and reads as torch does by default:
+    before 2.6 it unpickles whatever the file holds, from then on nothing but tensors and plain
+    values. So a trusted file gets a loader of its own in mmcv's registry.
 
     Args:
         model: The model to be trained, with its ``CLASSES`` where they are known.
@@ -83,6 +88,9 @@ def check_start(
     fits = (n in wanted and value.shape == wanted[n].shape for n, value in weights.items())
     if not any(fits):
         raise ValueError(f'{checkpoint} belongs to another model: no tensor fits; {_cure(weights)}')
+    if trust:
+        this_file = re.escape(str(checkpoint)) + '$'
+        CheckpointLoader.register_scheme(this_file, loader=load_from_trusted, force=True)
     classes = content['meta'].get('CLASSES'), getattr(model, 'CLASSES', None)
     cure = 'a class would start with the weights of another one'
     try:
@@ -106,6 +114,11 @@ def check_start(
             'optimiser; resume from the checkpoint of the run itself to go on exactly'
         )
     return None
+
+
+def load_from_trusted(filename: str, map_location: Any = None) -> dict:
+    """Reads a file with whatever Python objects it holds, for mmcv's runner."""
+    return torch.load(filename, map_location=map_location, weights_only=False)
 
 
 def _own_names(state: Mapping[str, Tensor], model: nn.Module) -> dict[str, Tensor]:

@@ -57,7 +57,7 @@ def test_pictures_are_drawn_and_cost_no_score(workspace, perfect_results, tmp_pa
     with pytest.warns(UserWarning, match='needs a screen'):
         metrics = dataset.evaluate(results, show=True, out_dir=str(tmp_path / 'pictures'))
     assert metrics['img_bbox_NuScenes/mAP'] > 0
-    assert len(list((tmp_path / 'pictures').rglob('*_pred.png'))) == len(dataset)
+    assert len(list((tmp_path / 'pictures').glob('*.jpg'))) == len(dataset)
     workspace.replace(workspace.image_file, b'no image')
     said = []
     monkeypatch.setattr(

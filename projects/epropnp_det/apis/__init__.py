@@ -15,6 +15,7 @@ from .inference import detect, detect_stream, init_detector, resolve_config
 from .intrinsics import check_intrinsics, intrinsics_from_focal, intrinsics_of, read_intrinsics
 from .matching import Report, counted, match, report
 from .pictures import save_pictures
+from .result_pictures import draw_result
 from .results import to_objects
 from .sequences import Scene, read_scenes, select_scene
 from .views import VIEWS, draw_view, view_sheet, wanted_for
@@ -30,6 +31,7 @@ __all__ = [
     'counted',
     'detect',
     'detect_stream',
+    'draw_result',
     'draw_view',
     'init_detector',
     'intrinsics_from_focal',

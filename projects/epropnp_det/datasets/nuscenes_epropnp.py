@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from mmcv.utils import print_log
 from mmdet.datasets import DATASETS as MMDET_DATASETS
-from mmdet3d.core.visualizer import show_multi_modality_result
 from mmdet3d.datasets import NuScenesMonoDataset
 from mmdet3d.datasets.builder import DATASETS
 from nuscenes.eval.detection.constants import DETECTION_NAMES
 
+from ..engine.result_pictures import write_result_picture
 from ..inputs import notice, read_lines
 from .annotation_check import camera_suspicions, check_annotation_file, read_annotation_file
 from .annotations import AnnotationFilter, Role, lies_in_image, parse_annotations
@@ -343,7 +343,7 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
         show: bool = False,
         pipeline: list[dict] | None = None,
     ) -> None:
-        """Draws results and ground truth as mmdet3d does; tools/test.py --show-dir draws more.
+        """Draws results and ground truth; tools/test.py --show-dir draws more.
 
         Args:
             results: Detections of each image, in the order of the data set.
@@ -358,16 +358,15 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
         for index, result in enumerate(results):
             image = self.data_infos[index]
             loaded = load({'img_info': image, 'img_prefix': self.img_prefix})
-            found = result.get('img_bbox', result)
-            show_multi_modality_result(
+            write_result_picture(
+                Path(out_dir) / f'{index:06d}_{Path(image["file_name"]).stem}.jpg',
                 loaded['img'],
-                self.get_ann_info(index)['gt_bboxes_3d'],
-                found['boxes_3d'][found['scores_3d'] > SHOWN_SCORE],
                 loaded['cam2img'],
-                out_dir,
-                f'{index:06d}_{Path(image["file_name"]).stem}',
-                box_mode='camera',
-                show=show,
+                result,
+                SHOWN_SCORE,
+                self.CLASSES,
+                self.get_ann_info(index),
+                show,
             )
 
     @property

@@ -14,6 +14,7 @@ from .optimizer_hook import NanSafeOptimizerHook
 from .parallel import DistributedDataParallel, GpuDataParallel, to_device
 from .processes import parallel_model, start_processes
 from .randomness import fold, isolated, seed_everything
+from .result_pictures import RESULT_PICTURES, write_result_picture
 from .runners import ResumableEpochRunner, ResumableIterRunner
 from .safety import check_formatting, check_scoring, check_target, data_parts, kept_results
 from .save_latest import SaveLatestHook
@@ -28,6 +29,7 @@ __all__ = [
     'GpuDataParallel',
     'LossLog',
     'NanSafeOptimizerHook',
+    'RESULT_PICTURES',
     'ResumableEpochRunner',
     'ResumableIterRunner',
     'SaveLatestHook',
@@ -65,4 +67,5 @@ __all__ = [
     'with_data_root',
     'workflow_data',
     'write_checkpoint',
+    'write_result_picture',
 ]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+import mmcv
 import numpy as np
 import torch
+from mmcv.parallel import DataContainer
 from mmdet.core import bbox2result
 from mmdet3d.core import CameraInstance3DBoxes, bbox3d2result
 from mmdet3d.models.builder import DETECTORS
@@ -14,6 +17,7 @@ from torch import Tensor
 
 from ...boxes.instances import instance_from_boxes3d
 from ...engine.losses import LossLog, parse_losses
+from ...engine.result_pictures import write_result_picture
 from ..decoding import Detections
 
 __all__ = ['EProPnPDet']
@@ -147,6 +151,38 @@ class EProPnPDet(SingleStageMono3DDetector):
                     name: value.cpu() for name, value in maps._asdict().items() if value is not None
                 }
         return results
+
+    def show_results(
+        self,
+        data: dict,
+        result: list[dict],
+        out_dir: str,
+        show: bool = False,
+        score_thr: float | None = None,
+    ) -> None:
+        """Draws a batch with its boxes, and these from above, for mmdet3d's test loop.
+
+        mmdet3d's own pictures need ``np.int``, which numpy 1.24 dropped.
+
+        Args:
+            data: The batch, with ``img_metas``.
+            result: What :meth:`simple_test` returned for it.
+            out_dir: Gets ``<image>.jpg``.
+            show: Whether to open a window, too.
+            score_thr: Detections below are not drawn; None draws all.
+        """
+        metas = data['img_metas'][0]
+        metas = metas.data[0] if isinstance(metas, DataContainer) else metas
+        for meta, found in zip(metas, result):
+            write_result_picture(
+                Path(out_dir) / f'{Path(meta["filename"]).stem}.jpg',
+                mmcv.imread(meta['filename']),
+                meta['cam2img'],
+                found,
+                score_thr or 0.0,
+                self.CLASSES,
+                show=show,
+            )
 
     def _result(self, found: Detections, with_samples: bool) -> dict[str, dict]:
         """What mmdet3d's data sets expect of one image, and what else was asked for."""

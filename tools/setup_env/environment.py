@@ -262,7 +262,7 @@ class Environment:
         cuda = self._wants_cuda()
         folder = self.venv / 'compiler'
         real = self.environ.get('CXX') or 'c++'
-        write_compiler(folder, real, self.stack.standard)
+        write_compiler(folder, real, self.stack.standard, self.python)
         environ = {
             **build_variables(folder, self.stack.standard, self.environ),
             'MAX_JOBS': str(compile_jobs(self.environ)),
@@ -281,6 +281,7 @@ class Environment:
             again = ['--force-reinstall', '--no-cache-dir', '--no-binary', 'mmcv-full']
             self._pip(*again, *arguments, environ=environ)
             self.run(test)
+        remove(folder)  # the precompiled header is large
         if cuda:
             (self.stamps / 'cuda').touch()
 

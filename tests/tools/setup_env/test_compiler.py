@@ -1,4 +1,4 @@
-"""The command `c++` that compiles mmcv-full appends the standard that torch needs."""
+"""The command `c++` that compiles mmcv-full: appends the standard, precompiles torch's headers."""
 
 import os
 import shlex
@@ -9,44 +9,94 @@ import sys
 import pytest
 from compiler import build_variables, standard_for, write_compiler
 
-
-def run(folder, *arguments):
-    environ = dict(os.environ, PATH=f'{folder}:{os.environ["PATH"]}')
-    return subprocess.run(['c++', *arguments], env=environ).returncode
+needs_gcc = pytest.mark.skipif(shutil.which('g++') is None, reason='no g++ on this machine')
+ADD_ONE = '#include <torch/types.h>\nint add_one(int x) { return STEP + x + twice(0); }\n'
 
 
 @pytest.fixture
-def stand_in(tmp_path):
-    """A compiler that notes its arguments and ends with status 3."""
-    path = tmp_path / 'real' / 'c++'
-    path.parent.mkdir()
-    path.write_text(f'#!/bin/sh\necho "$@" >> "{tmp_path}/log"\nexit 3\n')
+def project(tmp_path):
+    """Sources as mmcv-full has them, and a small header in the place of torch's large ones."""
+    (tmp_path / 'include/torch').mkdir(parents=True)
+    header = tmp_path / 'include/torch/types.h'
+    header.write_text('#pragma once\ninline int twice(int x) { return 2 * x; }\n')
+    (tmp_path / 'ops/csrc').mkdir(parents=True)
+    for name in ('a', 'b'):
+        (tmp_path / f'ops/csrc/{name}.cpp').write_text(ADD_ONE)
+    return tmp_path
+
+
+def stand_in(path, log):
+    """Write a compiler that notes its arguments, says it is no g++, and ends with status 3."""
+    path.write_text(f'#!/bin/sh\necho "$@" >> "{log}"\nexit 3\n')
     path.chmod(0o755)
-    return path
+    return str(path)
 
 
-def test_the_standard_comes_last_and_the_status_is_the_compilers(tmp_path, stand_in):
-    write_compiler(tmp_path / 'my bin', f'env LANG=C {stand_in}', 'c++20')
-    assert run(tmp_path / 'my bin', '-std=c++14', '-shared', 'a b.o') == 3
-    assert (tmp_path / 'log').read_text() == '-std=c++14 -shared a b.o -std=c++20\n'
+def run(folder, *arguments, **options):
+    environ = dict(os.environ, PATH=f'{folder}:{os.environ["PATH"]}')
+    return subprocess.run(['c++', *arguments], env=environ, **options)
 
 
-def test_the_real_compiler_is_found_before_the_command_hides_it(tmp_path, stand_in, monkeypatch):
-    monkeypatch.setenv('PATH', f'{stand_in.parent}:{os.environ["PATH"]}')
-    write_compiler(tmp_path / 'bin', 'c++', 'c++20')
-    assert run(tmp_path / 'bin', '-v') == 3
+def compile_source(project, name, *more):
+    source, target = project / f'ops/csrc/{name}.cpp', project / f'{name}.o'
+    flags = ['-MMD', '-MF', f'{target}.d', '-I', str(project / 'include'), '-DSTEP=1', '-std=c++14']
+    arguments = [*flags, '-c', '-c', str(source), '-o', str(target), *more]  # as torch calls it
+    done = run(project / 'my compiler', *arguments, capture_output=True, text=True)
+    return done, target
 
 
-@pytest.mark.parametrize('compiler', ['g++', 'clang++'])
-def test_a_source_of_the_newer_standard_compiles(tmp_path, compiler):
-    if shutil.which(compiler) is None:
-        pytest.skip(f'no {compiler} on this machine')
-    source = tmp_path / 'a.cpp'
-    source.write_text('static_assert(__cplusplus >= 201703L);\n')
-    arguments = ['-std=c++14', '-c', str(source), '-o', str(tmp_path / 'a.o')]
-    assert subprocess.run([compiler, *arguments], stderr=subprocess.DEVNULL).returncode
-    write_compiler(tmp_path / 'bin', compiler, 'c++17')
-    assert run(tmp_path / 'bin', *arguments) == 0
+class TestArguments:
+    def test_the_standard_comes_last_and_the_status_is_the_compilers(self, tmp_path):
+        real = stand_in(tmp_path / 'g++', tmp_path / 'log')
+        write_compiler(tmp_path / 'bin', f'env LANG=C {real}', 'c++20', sys.executable)
+        assert run(tmp_path / 'bin', '-std=c++14', '-shared', 'a b.o').returncode == 3
+        assert (tmp_path / 'log').read_text() == '-std=c++14 -shared a b.o -std=c++20\n'
+
+    def test_a_compiler_that_is_not_gcc_gets_no_precompiled_header(self, project):
+        real = stand_in(project / 'clang', project / 'log')
+        write_compiler(project / 'my compiler', real, 'c++20', sys.executable)
+        compile_source(project, 'a')
+        assert 'torch.h' not in (project / 'log').read_text()
+
+    def test_the_real_compiler_is_found_before_the_command_hides_it(self, tmp_path, monkeypatch):
+        stand_in(tmp_path / 'c++', tmp_path / 'log')
+        monkeypatch.setenv('PATH', f'{tmp_path}:{os.environ["PATH"]}')
+        write_compiler(tmp_path / 'bin', 'c++', 'c++20', sys.executable)
+        assert str(tmp_path / 'c++') in (tmp_path / 'bin/c++').read_text()
+
+
+@needs_gcc
+class TestPrecompiledHeader:
+    def test_is_made_once_and_used(self, project):
+        write_compiler(project / 'my compiler', 'g++', 'c++17', sys.executable)
+        made = project / 'my compiler/torch.h.gch'
+        done, first = compile_source(project, 'a', '-H')
+        assert done.returncode == 0
+        assert str(made) in done.stderr  # -H lists what is read: '! torch.h.gch' where it is used
+        age = made.stat().st_mtime_ns
+        done, second = compile_source(project, 'b', '-H')
+        assert f'! {made}' in done.stderr
+        assert made.stat().st_mtime_ns == age
+        assert first.read_bytes().replace(b'a.cpp', b'b.cpp') == second.read_bytes()
+        assert (project / 'a.o.d').exists()
+
+    def test_one_that_does_not_fit_is_passed_over(self, project):
+        header = project / 'include/torch/types.h'
+        header.write_text(header.read_text() + '#if STEP > 1\nint more();\n#endif\n')
+        write_compiler(project / 'my compiler', 'g++', 'c++17', sys.executable)
+        compile_source(project, 'a')
+        done, target = compile_source(project, 'b', '-USTEP', '-DSTEP=5', '-H')
+        assert done.returncode == 0
+        assert f'x {project}/my compiler/torch.h.gch' in done.stderr
+        assert target.exists()
+
+    def test_an_error_in_a_header_is_reported_as_the_compiler_does(self, project):
+        (project / 'include/torch/types.h').write_text('#error too old\n')
+        write_compiler(project / 'my compiler', 'g++', 'c++17', sys.executable)
+        done, target = compile_source(project, 'a')
+        assert done.returncode == 1
+        assert 'too old' in done.stderr
+        assert not target.exists()
 
 
 def test_variables_keep_what_the_user_set(tmp_path):

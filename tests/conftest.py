@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from support.limits import TEST_SECONDS, TimeLimit
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Real images may not stand in the repository: EPROPNP_SHARED names a folder that holds data/.
 SHARED = Path(os.environ.get('EPROPNP_SHARED', REPOSITORY))
@@ -15,6 +17,12 @@ def pytest_configure(config):
     # Tests fork, and a child hangs in the thread pool that its parent has used, if it has one.
     os.environ['OMP_NUM_THREADS'] = '1'
     torch.set_num_threads(1)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_call(item):
+    with TimeLimit(TEST_SECONDS):
+        yield
 
 
 def _shared(relative: str) -> Path:

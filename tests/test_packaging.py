@@ -12,6 +12,7 @@ import pytest
 from epropnp_det import compatibility
 from epropnp_det.compatibility import REQUIREMENTS, parse_version
 from epropnp_det.version import __version__
+from support.limits import CHILD_SECONDS
 
 # Put in front of a script run in a fresh interpreter: distributions as `versions` says (None:
 # absent), and modules of the absent ones that cannot be imported.
@@ -61,7 +62,7 @@ def run_python(repository, script, versions=None, blocked=()):
         capture_output=True,
         text=True,
         env=environ,
-        timeout=600,  # ends a hang, whatever the machine does besides
+        timeout=CHILD_SECONDS,
     )
 
 
@@ -77,6 +78,7 @@ class TestVersions:
             capture_output=True,
             text=True,
             check=True,
+            timeout=CHILD_SECONDS,
         )
         assert answer.stdout.split()[-1] == __version__
 

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+from support.limits import CHILD_SECONDS
+
 
 def run(repository, *arguments):
     script = str(repository / 'benchmarks' / 'benchmark_pnp.py')
@@ -8,7 +10,7 @@ def run(repository, *arguments):
         [sys.executable, script, '--threads', '1', *arguments],
         capture_output=True,
         text=True,
-        timeout=600,  # ends a hang, whatever the machine does besides
+        timeout=CHILD_SECONDS,
     )
 
 

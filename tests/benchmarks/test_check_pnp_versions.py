@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from support.limits import CHILD_SECONDS
 from support.scripts import load
 
 
@@ -38,7 +39,7 @@ def test_reads_what_pytest_says(tool, output, text, good):
 def test_step_with_torch_alone_refuses_other_packages(tool):
     """Run in this environment, which has much besides torch."""
     command = [sys.executable, '-c', tool.ALONE, 'first']
-    result = subprocess.run(command, capture_output=True, text=True, cwd='/')
+    result = subprocess.run(command, capture_output=True, text=True, cwd='/', timeout=CHILD_SECONDS)
     assert result.returncode == 1
     assert "AssertionError: ['mmcv'" in result.stderr
 

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from support.limits import CHILD_SECONDS
+
 MAKEFILE = """
 setup:
 \t@mkdir -p .venv/bin && ln -sf {python} .venv/bin/python && echo "Ready with $$STACK"
@@ -35,7 +37,9 @@ def source(tmp_path):
 
 def git(folder, *arguments):
     author = ['-c', 'user.name=a', '-c', 'user.email=a@b.example']
-    subprocess.run(['git', '-C', str(folder), *author, *arguments], check=True)
+    subprocess.run(
+        ['git', '-C', str(folder), *author, *arguments], check=True, timeout=CHILD_SECONDS
+    )
 
 
 def commit(folder):

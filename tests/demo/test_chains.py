@@ -13,6 +13,7 @@ from mmcv import Config
 from mmdet3d.datasets import NuScenesMonoDataset
 
 from epropnp_det.engine import plain_config
+from support.limits import CHILD_SECONDS
 
 
 @pytest.fixture
@@ -179,7 +180,8 @@ def test_test_script_names_a_bad_command_line(script, monkeypatch, capsys, argum
 
 def test_demo_runs_from_anywhere(repository, tmp_path):
     command = [sys.executable, str(repository / 'demo' / 'run_demo.py'), '--help']
-    assert b'--device' in subprocess.run(command, cwd=tmp_path, capture_output=True).stdout
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=CHILD_SECONDS)
+    assert b'--device' in done.stdout
 
 
 def test_chance_gives_every_sample_the_results_of_another(script):

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+from support.limits import CHILD_SECONDS
+
 SCRIPT = """
 import importlib.abc, sys
 
@@ -43,7 +45,7 @@ def test_runs_without_the_detector_stack(repository):
         [sys.executable, '-c', SCRIPT, str(repository / 'projects')],
         capture_output=True,
         text=True,
-        timeout=600,  # ends a hang, whatever the machine does besides
+        timeout=CHILD_SECONDS,
     )
     assert result.returncode == 0, result.stderr
     assert 'trained with torch alone' in result.stdout

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from epropnp_det.pnp import MonteCarloPoseLoss
+from support.limits import CHILD_SECONDS
 
 
 def samples(num=16, objects=3):
@@ -95,11 +96,12 @@ def test_processes_agree_on_the_normaliser(tmp_path):
     context = torch.multiprocessing.get_context('fork')
     queue = context.Queue()
     processes = [
-        context.Process(target=_rank, args=(rank, tmp_path / 'init', queue)) for rank in range(2)
+        context.Process(target=_rank, args=(rank, tmp_path / 'init', queue), daemon=True)
+        for rank in range(2)
     ]
     for process in processes:
         process.start()
-    results = [queue.get(timeout=600) for _ in processes]
+    results = [queue.get(timeout=CHILD_SECONDS) for _ in processes]
     for process in processes:
         process.join(60)
     assert results[0] == results[1]

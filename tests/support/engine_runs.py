@@ -12,6 +12,7 @@ from mmdet3d.datasets import build_dataset
 from mmdet3d.models import build_model
 
 from epropnp_det.engine import start_processes, train_model
+from support.limits import CHILD_SECONDS
 
 
 def train_here(cfg, distributed=False, **kwargs):
@@ -53,7 +54,7 @@ def start(function, *arguments, processes=1):
     return children
 
 
-def wait(children, seconds=120):
+def wait(children, seconds=CHILD_SECONDS):
     """Exit codes; a negative one is a signal: -9 for a child that hung and had to be killed."""
     killers = [threading.Timer(seconds, os.kill, (child, signal.SIGKILL)) for child in children]
     for killer in killers:

@@ -6,13 +6,15 @@ import sys
 
 import pytest
 
+from support.limits import CHILD_SECONDS
+
 
 @pytest.fixture
 def run(repository):
     def _run(*arguments):
         tool = repository / 'tools' / 'make_synthetic_nuscenes.py'
         command = [sys.executable, '-W', 'ignore', str(tool), *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True)
+        return subprocess.run(command, capture_output=True, text=True, timeout=CHILD_SECONDS)
 
     return _run
 

@@ -45,7 +45,11 @@ def start_processes(launcher: str, device: str, backend: str = 'nccl', **options
         if launcher == 'slurm' and 'MASTER_ADDR' not in os.environ:
             nodes = _value(launcher, 'SLURM_NODELIST')
             found = subprocess.run(
-                ['scontrol', 'show', 'hostname', nodes], capture_output=True, text=True, check=True
+                ['scontrol', 'show', 'hostname', nodes],
+                capture_output=True,
+                text=True,
+                check=True,
+                timeout=60,
             )
             os.environ['MASTER_ADDR'] = found.stdout.split()[0]
     for name in ('RANK', 'WORLD_SIZE', 'MASTER_ADDR', 'MASTER_PORT'):

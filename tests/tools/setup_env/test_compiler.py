@@ -9,6 +9,8 @@ import sys
 import pytest
 from compiler import build_variables, standard_for, write_compiler
 
+from support.limits import CHILD_SECONDS
+
 needs_gcc = pytest.mark.skipif(shutil.which('g++') is None, reason='no g++ on this machine')
 ADD_ONE = '#include <torch/types.h>\nint add_one(int x) { return STEP + x + twice(0); }\n'
 
@@ -34,7 +36,7 @@ def stand_in(path, log):
 
 def run(folder, *arguments, **options):
     environ = dict(os.environ, PATH=f'{folder}:{os.environ["PATH"]}')
-    return subprocess.run(['c++', *arguments], env=environ, **options)
+    return subprocess.run(['c++', *arguments], env=environ, timeout=CHILD_SECONDS, **options)
 
 
 def compile_source(project, name, *more):
@@ -124,6 +126,7 @@ def test_by_hand_it_prints_what_to_export(tmp_path):
         capture_output=True,
         text=True,
         check=True,
+        timeout=CHILD_SECONDS,
     )
     lines = dict(line[len('export ') :].split('=', 1) for line in answer.stdout.splitlines())
     assert shlex.split(lines['PATH'])[0].startswith(str(tmp_path / 'cc'))

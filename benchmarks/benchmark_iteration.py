@@ -5,7 +5,7 @@ take turns, and the table shows medians and the ratio of the two. Inference gets
 that lets exactly as many candidates through, whatever the (random) weights.
 
     python benchmarks/benchmark_iteration.py                  # small network, 4 x 384 x 160
-    python benchmarks/benchmark_iteration.py --network full --repeats 3   # v2, ResNet-101-DCN
+    python benchmarks/benchmark_iteration.py --network full --repeats 1   # v2, ResNet-101-DCN
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from terminaltables import AsciiTable
 from torch import nn
 
 from epropnp_det.engine import load_config, select_device
+from epropnp_det.models.heads import epropnp_head
 
 ROOT = Path(__file__).resolve().parents[1]
 FCOS3D = Path(mmdet3d.__file__).parent / '.mim/configs/_base_/models/fcos3d.py'
@@ -61,6 +62,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--objects', type=int, default=8, help='objects per image')
     parser.add_argument('--candidates', type=int, default=64, help='per image of inference')
     parser.add_argument('--repeats', type=int, default=15)
+    parser.add_argument('--warmup', type=int, default=1, help='rounds that do not count')
+    parser.add_argument(
+        '--detectors', nargs='+', choices=list(BUILDERS), default=list(BUILDERS), help='all'
+    )
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--device', help='cpu, cuda')
     parser.add_argument('--checkpoint', action='store_true', help='recompute the backbone')
@@ -193,6 +198,7 @@ def watch_parts(model: nn.Module, clock: Clock) -> None:
     if not hasattr(head, 'correspondence'):
         clock.watch(head, 'forward', 'dense head')
         clock.watch(head, 'loss', 'losses, targets')
+        clock.watch(head, 'get_bboxes', 'decoding')
         return
     clock.watch(head.detector, 'forward', 'dense head')
     for method in ('get_targets', 'loss'):
@@ -202,6 +208,8 @@ def watch_parts(model: nn.Module, clock: Clock) -> None:
     for method in ('initialize', 'monte_carlo_forward', 'forward'):
         clock.watch(head.pnp, method, 'PnP')
     clock.watch(head.pnp_test, 'forward', 'PnP')
+    for function in ('find_candidates', 'decode_detections'):
+        clock.watch(epropnp_head, function, 'decoding')
     if head.auxiliary is not None:
         clock.watch(head.auxiliary, 'forward', 'auxiliary')
 
@@ -221,7 +229,7 @@ def iteration(model: nn.Module, batch: dict, optimizer: Any, clock: Clock) -> No
 
 def inference(model: nn.Module, batch: dict, clock: Clock) -> int:
     """One image; returns the number of detections."""
-    with torch.no_grad(), clock.part('inference per image'):
+    with torch.no_grad(), clock.part('whole image'):
         metas = [batch['img_metas'][:1]]
         result = model(return_loss=False, rescale=True, img=[batch['img'][:1]], img_metas=metas)
     return len(result[0]['img_bbox']['scores_3d'])
@@ -245,13 +253,25 @@ def set_threshold(model: nn.Module, batch: dict, candidates: int) -> None:
 # ---- measurement
 
 
-def measure(
-    build: Callable[[], nn.Module], args: argparse.Namespace, network: Network, device: str
-) -> tuple[Callable[[], dict], Callable[[], dict]]:
+BUILDERS: dict[str, Callable[[Network], nn.Module]] = {
+    'EPro-PnP-Det': our_model,
+    'FCOS3D': fcos3d_model,
+}
+
+
+class Works(NamedTuple):
     """Functions that do one training iteration and one inference, and say what they took."""
+
+    train: Callable[[], dict]
+    test: Callable[[], dict]
+
+
+def prepare(name: str, args: argparse.Namespace, device: str) -> Works:
+    """Builds a network, its batch and its optimiser."""
+    network = NETWORKS[args.network]
     torch.manual_seed(0)
     batch = make_batch(network, args.batch or network.batch, args.objects, device)
-    model = build().to(device)
+    model = BUILDERS[name](network).to(device)
     if args.checkpoint:
         model.backbone.with_cp = True
         for layer in model.backbone.modules():
@@ -261,10 +281,10 @@ def measure(
     clock = Clock(device)
     watch_parts(model, clock)
 
-    def once(work: Callable[[], Any]) -> dict:
+    def once(work: Callable[[], Any], prefix: str = '') -> dict:
         clock.times.clear()
         work()
-        return {name: tuple(times) for name, times in clock.times.items()}
+        return {prefix + name: tuple(times) for name, times in clock.times.items()}
 
     def train() -> dict:
         model.train()
@@ -273,32 +293,47 @@ def measure(
     def test() -> dict:
         model.eval()
         set_threshold(model, batch, args.candidates)
-        return once(lambda: inference(model, batch, clock))
+        return once(lambda: inference(model, batch, clock), 'inference, ')
 
-    return train, test
+    return Works(train, test)
 
 
-def peak_memory(build: Callable, args: argparse.Namespace, network: Network, device: str) -> float:
-    """MiB that two iterations take at most, beside what the process had before."""
-    if device != 'cpu':
-        torch.cuda.reset_peak_memory_stats()
-        train, _ = measure(build, args, network, device)
-        train(), train()
-        return torch.cuda.max_memory_allocated() / 2**20
+def serve(name: str, args: argparse.Namespace, device: str, connection: Any) -> None:
+    """Works on demand; answers with times and the peak memory of training in MiB."""
+    torch.set_num_threads(args.threads)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    works = prepare(name, args, device)
+    while True:
+        times = getattr(works, connection.recv())()
+        peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
+        if device != 'cpu':
+            peak = torch.cuda.max_memory_allocated() / 2**20
+        connection.send((times, peak))
 
-    def child(queue: Any) -> None:
-        torch.set_num_threads(args.threads)
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        train, _ = measure(build, args, network, device)
-        train(), train()
-        queue.put((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10)
 
-    context = multiprocessing.get_context('fork')
-    queue = context.SimpleQueue()
-    process = context.Process(target=child, args=(queue,))
-    process.start()
-    process.join()
-    return queue.get()
+class Worker:
+    """A network in a process of its own, so that its memory is its own, too."""
+
+    def __init__(self, name: str, args: argparse.Namespace, device: str) -> None:
+        context = multiprocessing.get_context('fork' if device == 'cpu' else 'spawn')
+        self.connection, other = context.Pipe()
+        self.process = context.Process(target=serve, args=(name, args, device, other), daemon=True)
+        self.process.start()
+        other.close()
+
+    def ask(self, work: str) -> tuple[dict, float]:
+        """Does one piece of work; the process ends where nobody listens any more.
+
+        Raises:
+            RuntimeError: If the process has ended, for example for want of memory.
+        """
+        try:
+            self.connection.send(work)
+            return self.connection.recv()
+        except (EOFError, OSError) as error:
+            self.process.join(60)
+            code = self.process.exitcode
+            raise RuntimeError(f'the measurement ended with code {code} (-9: memory)') from error
 
 
 PARTS = (
@@ -312,7 +347,12 @@ PARTS = (
     'backward',
     'clipping, step',
     'iteration',
-    'inference per image',
+    'inference, backbone, neck',
+    'inference, dense head',
+    'inference, correspondences',
+    'inference, PnP',
+    'inference, decoding',
+    'inference, whole image',
 )
 
 
@@ -337,35 +377,28 @@ def table(samples: dict[str, list[dict]], memory: dict[str, float]) -> str:
             ratio = f'{first / max(second, 1e-9):.2f}'
         if medians:
             rows.append([part, *cells, ratio])
-    first, second = memory.values()
-    rows.append(
-        ['peak memory, MiB', *(f'{m:.0f}' for m in memory.values()), f'{first / second:.2f}']
-    )
+    first, *others = memory.values()
+    ratios = [f'{first / other:.2f}' for other in others] or ['-']
+    rows.append(['peak memory, MiB', *(f'{m:.0f}' for m in memory.values()), *ratios])
     return AsciiTable(rows, 'ms of processor time (wall time), medians').table
 
 
 def main() -> None:
     """Measures both by turns and prints the table."""
     args = parse_args()
-    torch.set_num_threads(args.threads)
     device = select_device(args.device)
+    workers = {name: Worker(name, args, device) for name in args.detectors}
+    samples: dict[str, list[dict]] = {name: [] for name in workers}
+    memory: dict[str, float] = {}
+    bar = mmcv.ProgressBar((args.warmup + args.repeats) * len(workers))
+    for repeat in range(args.warmup + args.repeats):
+        for name, worker in workers.items():
+            train, memory[name] = worker.ask('train')
+            test, _ = worker.ask('test')
+            if repeat >= args.warmup:
+                samples[name].append({**train, **test})
+            bar.update()
     network = NETWORKS[args.network]
-    builders = {
-        'EPro-PnP-Det': lambda: our_model(network),
-        'FCOS3D': lambda: fcos3d_model(network),
-    }
-    memory = {name: peak_memory(build, args, network, device) for name, build in builders.items()}
-    works = {name: measure(build, args, network, device) for name, build in builders.items()}
-    samples: dict[str, list[dict]] = {name: [] for name in works}
-    bar = mmcv.ProgressBar(args.repeats + 1)
-    for repeat in range(args.repeats + 1):
-        for name, (train, test) in works.items():
-            found = [train(), test()]
-            if repeat > 0:  # the first one warms up
-                samples[name] += [
-                    {**found[0], 'inference per image': found[1]['inference per image']}
-                ]
-        bar.update()
     width, height = network.size
     print(
         f'\n{args.network} network, batch {args.batch or network.batch}, {width} x {height}, '

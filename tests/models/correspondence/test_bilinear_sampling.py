@@ -51,6 +51,19 @@ def test_equals_grid_sample_forward_and_backward():
         torch.testing.assert_close(a, b)
 
 
+def test_inference_reads_what_training_reads():
+    feature_map, locations, img_inds = random_inputs()
+    ours = sample(feature_map, locations, img_inds)
+    with torch.no_grad():
+        torch.testing.assert_close(sample(feature_map, locations, img_inds), ours.detach())
+
+
+def test_gradient_reaches_the_locations_on_a_constant_map():
+    feature_map, locations, img_inds = random_inputs()
+    sample(feature_map.detach(), locations, img_inds).sum().backward()
+    assert locations.grad.any()
+
+
 def test_exact_at_cell_centres_and_corners():
     feature_map, _, _ = random_inputs()
     feature_map = feature_map.detach()

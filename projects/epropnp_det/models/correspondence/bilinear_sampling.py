@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 __all__ = ['BilinearTaps', 'bilinear_taps', 'gather_taps']
@@ -79,5 +80,14 @@ def gather_taps(feature_map: Tensor, taps: BilinearTaps) -> Tensor:
     num_heads = taps.rows.shape[1]
     channels = feature_map.shape[1] // num_heads
     table = feature_map.permute(0, 2, 3, 1).reshape(-1, channels)  # (B * h * w * H, c)
-    cells = table.index_select(0, taps.rows.flatten()).view(*taps.rows.shape, channels)
-    return (taps.weights[..., None, :] @ cells).squeeze(-2)
+    if torch.is_grad_enabled() and (table.requires_grad or taps.weights.requires_grad):
+        cells = table.index_select(0, taps.rows.flatten()).view(*taps.rows.shape, channels)
+        return (taps.weights[..., None] * cells).sum(-2)
+    # The same without writing out the cells; it cannot pass gradient to the weights alone.
+    samples = F.embedding_bag(
+        taps.rows.flatten(0, -2),
+        table,
+        per_sample_weights=taps.weights.flatten(0, -2),
+        mode='sum',
+    )
+    return samples.view(*taps.rows.shape[:-1], channels)

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import torch
 from mmcv.cnn import Scale
-from mmcv.cnn.bricks.transformer import FFN
 from mmcv.runner import BaseModule
 from torch import Tensor, nn
 
 from ..structures import DenseFeatures, ObjectQueries
 from .bilinear_sampling import bilinear_taps, gather_taps
 from .image_transform import border_validity
+from .point_transformer import FeedForward
 from .positional_encoding import encode_points
 
 __all__ = ['DeformableSampler', 'SampledObjects']
@@ -88,7 +88,7 @@ class DeformableSampler(BaseModule):
         self.sampling_offsets = nn.Linear(embed_dims, num_heads * num_points * 2)
         self.out_proj = nn.Linear(embed_dims, embed_dims)
         self.norms = nn.ModuleList(nn.LayerNorm(embed_dims) for _ in range(2))
-        self.ffn = FFN(embed_dims, ffn_channels, ffn_drop=dropout)
+        self.ffn = FeedForward(embed_dims, ffn_channels, ffn_drop=dropout)
 
     def init_weights(self) -> None:
         """Xavier initialisation; gain 2.5 spreads the first sampling locations over the object."""

@@ -94,10 +94,13 @@ class DenseFeatureEncoder(BaseModule):
                 'set num_levels of the correspondence head or num_outs of the neck'
             )
         size = feats[0].shape[-2:]
-        levels = [self.level_convs(feat) for feat in feats[: self.num_levels]]
+        finest, *coarser = (self.level_convs(feat) for feat in feats[: self.num_levels])
         levels = [
-            F.interpolate(level, size=size, mode='bilinear', align_corners=False)
-            for level in levels
+            finest,
+            *(
+                F.interpolate(level, size, mode='bilinear', align_corners=False)
+                for level in coarser
+            ),
         ]
         fused = self.fusion(torch.cat(levels, dim=1)).contiguous(memory_format=torch.channels_last)
         return DenseFeatures(
@@ -114,14 +117,12 @@ class DenseFeatureEncoder(BaseModule):
         """
         embed_dims, height, width = fused.shape[1:]
         num_feats = embed_dims // 2
-        weight = self.key_proj.weight
-        feat_weight, position_weight = weight[:, :embed_dims], weight[:, embed_dims:, 0, 0]
+        weight = self.key_proj.weight[..., 0, 0]
+        feat_weight, position_weight = weight.split(embed_dims, dim=1)
         rows = sine_encoding(cell_positions(height, self.stride, net_size[:, 1]), num_feats)
         columns = sine_encoding(cell_positions(width, self.stride, net_size[:, 0]), num_feats)
         row_term = F.linear(rows.to(weight), position_weight[:, :num_feats])  # (B, h, C)
         column_term = F.linear(columns.to(weight), position_weight[:, num_feats:])  # (B, w, C)
-        return (
-            F.conv2d(fused, feat_weight, self.key_proj.bias)
-            + row_term.transpose(1, 2)[..., None]
-            + column_term.transpose(1, 2)[:, :, None]
-        )  # (B, C, h, w)
+        cells = F.linear(fused.permute(0, 2, 3, 1), feat_weight, self.key_proj.bias)
+        keys = cells + (row_term[:, :, None] + column_term[:, None])  # (B, h, w, C)
+        return keys.permute(0, 3, 1, 2)

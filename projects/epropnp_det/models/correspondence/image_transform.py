@@ -106,4 +106,5 @@ def border_validity(locations: Tensor, size: Tensor, stride: int, ramp: str) -> 
     inner = locations - half if ramp == 'official' else locations + half
     before = (inner / stride).clamp(0, 1)
     after = ((size + half - locations) / stride).clamp(0, 1)
-    return torch.minimum(before, after).prod(-1)
+    share = torch.minimum(before, after)
+    return share[..., 0] * share[..., 1]

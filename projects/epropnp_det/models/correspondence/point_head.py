@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from .deformable_sampler import SampledObjects
 from .image_transform import mirror
+from .point_transformer import FeedForward, PointAttention
 
 __all__ = ['GroupLinear', 'PointHead', 'PointOutput', 'fibonacci_directions']
 
@@ -94,10 +95,10 @@ class PointHead(BaseModule):
         self.position_proj = nn.Linear(2, head_dims)
         self.transformer = BaseTransformerLayer(
             attn_cfgs=dict(
-                type='MultiheadAttention', embed_dims=head_dims, num_heads=1, batch_first=True
+                type=PointAttention, embed_dims=head_dims, num_heads=1, batch_first=True
             ),
             ffn_cfgs=dict(
-                type='FFN',
+                type=FeedForward,
                 embed_dims=head_dims,
                 feedforward_channels=ffn_channels,
                 ffn_drop=dropout,

@@ -8,6 +8,7 @@ import pytest
 
 from epropnp_det.datasets.keyframe import extract_keyframe
 from epropnp_det.datasets.prepare import prepare_nuscenes
+from support.limits import CHILD_SECONDS
 
 
 @pytest.fixture(scope='module')
@@ -67,6 +68,6 @@ def test_nothing_is_overwritten(synthetic_root, tmp_path):
 def test_the_command_says_in_one_line_what_is_missing(repository, tmp_path):
     command = [sys.executable, '-W', 'ignore', str(repository / 'tools' / 'extract_keyframe.py')]
     command += ['--data-root', str(tmp_path), '--out', str(tmp_path / 'out')]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=CHILD_SECONDS)
     assert done.returncode == 1 and 'Traceback' not in done.stderr
     assert re.search(r'^error: .*v1\.0-mini lacks any table', done.stderr, re.M)

@@ -1,7 +1,10 @@
 """mmdet3d's own scripts, unchanged, with our configs; on a CPU all but ``model.cuda()`` runs."""
 
 import json
+import os
 import runpy
+import socket
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import pytest
 import torch
 from mmdet3d.datasets import NuScenesMonoDataset
 
+from support.limits import CHILD_SECONDS
 from support.small_detector import config, small_data  # noqa: F401
 
 SCRIPTS = Path(mmdet3d.__file__).parent / '.mim' / 'tools'
@@ -53,6 +57,46 @@ def test_stock_training_has_our_runner_and_goes_on_exactly(stock, tmp_path):
     again = torch.load(part / 'latest.pth')
     assert torch.equal(again['state_dict']['depth'], saved['state_dict']['depth'])
     assert again['meta']['iter'] == saved['meta']['iter'] == 6
+
+
+SRUN = """#!/usr/bin/env bash
+# stands in for srun: one task, on this machine
+while [[ $1 == -* ]]; do [[ $1 == -p ]] && shift; shift; done
+export SLURM_PROCID=0 SLURM_NTASKS=1 SLURM_LOCALID=0 MASTER_ADDR=127.0.0.1 MASTER_PORT={port}
+exec "$@"
+"""
+
+
+def test_slurm_script_starts_our_training(config, repository, tmp_path):  # noqa: F811
+    """It runs tools/train.py of the folder it is called from, as a process group of one."""
+    if not SCRIPTS.is_dir():
+        pytest.skip('this mmdet3d ships no scripts')
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        srun = SRUN.format(port=free.getsockname()[1])
+    (tmp_path / 'bin').mkdir()
+    (tmp_path / 'bin/srun').write_text(srun)
+    (tmp_path / 'bin/srun').chmod(0o755)
+    config.custom_imports.imports.append('support.small_detector')
+    config.dump(str(tmp_path / 'config.py'))
+    paths = [repository / 'projects', repository / 'tests']
+    environment = {
+        **os.environ,
+        'PATH': f'{tmp_path}/bin:{Path(sys.executable).parent}:{os.environ["PATH"]}',
+        'PYTHONPATH': os.pathsep.join(map(str, paths)),
+    }
+    words = ['part', 'job', tmp_path / 'config.py', tmp_path / 'run', '--device', 'cpu']
+    done = subprocess.run(
+        ['bash', SCRIPTS / 'slurm_train.sh', *words, '--seed', '0', '--no-validate'],
+        cwd=repository,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=CHILD_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr
+    saved = torch.load(tmp_path / 'run' / 'latest.pth')
+    assert saved['state_dict']['depth'].item() == pytest.approx(5.6)
 
 
 def test_stock_script_validates_and_tests(stock, tmp_path):

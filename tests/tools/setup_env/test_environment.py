@@ -14,6 +14,8 @@ from environment import OPS_TEST, Environment, Step, compile_jobs
 from quiet_runner import QuietRunner, child_environ, clock, cure_for
 from stacks import CLASSIC, MODERN, STACKS, SetupError, asked_for, for_python
 
+from support.limits import CHILD_SECONDS
+
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
@@ -156,7 +158,8 @@ class TestMake:
         with pytest.raises(SetupError, match='network'):
             first.make()
         assert first.done == ['a']
-        assert subprocess.call([first.python, '-c', 'import pip']) == 0
+        command = [first.python, '-c', 'import pip']
+        assert subprocess.call(command, timeout=CHILD_SECONDS) == 0
 
         second = Recorded(tmp_path)
         second.make()

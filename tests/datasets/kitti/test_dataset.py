@@ -8,6 +8,7 @@ from mmdet3d.core.bbox import CameraInstance3DBoxes
 from mmdet3d.datasets import build_dataset
 
 from epropnp_det.datasets.kitti import evaluate_class, read_objects
+from epropnp_det.engine import check_formatting, check_scoring
 
 PIPELINE = [
     dict(type='LoadImageMono3D'),
@@ -187,8 +188,21 @@ def test_test_set_has_images_and_no_labels(kitti_root):
     (kitti_root / 'ImageSets' / 'test.txt').write_text('000000\n000001\n000002\n')
     dataset = open_kitti(kitti_root, 'ImageSets/test.txt', test_mode=True)
     assert len(dataset) == 3
-    with pytest.raises(FileNotFoundError, match='no KITTI label file .*testing'):
-        dataset.evaluate(results_of(dataset))
+    for score in (dataset.check_evaluation, lambda: dataset.evaluate(results_of(dataset))):
+        with pytest.raises(FileNotFoundError, match='no KITTI label file .*testing'):
+            score()
+
+
+def test_what_cannot_be_scored_is_said_before_the_work(kitti_root):
+    """By the rules of KITTI: frames have no poses of the car, and nuScenes no pedestrians of it."""
+    dataset = open_kitti(kitti_root, 'training', test_mode=True)
+    check_scoring(dataset, {'metric': 'bbox'})
+    check_formatting(dataset, {'jsonfile_prefix': 'out'})
+    with pytest.raises(ValueError, match='jsonfile_prefix'):
+        check_formatting(dataset, {})
+    dataset.CLASSES = ('Tram',)
+    with pytest.raises(ValueError, match='scores .*Car.*Tram'):
+        check_scoring(dataset, {})
 
 
 def test_what_is_missing_is_named(kitti_root):

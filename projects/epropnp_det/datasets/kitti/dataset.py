@@ -15,7 +15,7 @@ from terminaltables import AsciiTable
 from ...boxes.arrays import UNIT_CORNERS, points_of_boxes, rotations
 from ...boxes.image_extent import image_bboxes
 from ..annotation_check import read_annotation_file
-from ..nuscenes_epropnp import NuScenesEProPnPDataset
+from ..nuscenes_epropnp import NO_PREFIX, NuScenesEProPnPDataset
 from ..results import detections_by_name
 from .average_precision import DIFFICULTIES, METRICS, MIN_OVERLAP, ClassScores, evaluate_class
 from .convert import CLASSES, frame_names, frame_of, label_paths, plain_content, read_layout
@@ -69,6 +69,36 @@ class KittiEProPnPDataset(NuScenesEProPnPDataset):
                 write_results(target / f'{frame_of(self.data_infos[index])}.txt', objects)
         return {name: str(Path(folder) / name / 'data') for name in named}
 
+    def check_formatting(self, jsonfile_prefix: str | None = None, **kwargs: Any) -> None:
+        """As in nuScenes, but result files need no poses of the car.
+
+        Raises:
+            ValueError: If there is no prefix.
+        """
+        if jsonfile_prefix is None:
+            raise ValueError(NO_PREFIX)
+
+    def check_evaluation(self, **kwargs: Any) -> None:
+        """What of :meth:`evaluate` can fail without any result, so that it fails before the work.
+
+        Args:
+            **kwargs: Arguments of :meth:`evaluate`.
+
+        Raises:
+            ValueError: If the benchmark scores none of the classes.
+            FileNotFoundError: If a label file is missing, as all of the test set are.
+        """
+        if not set(self.CLASSES) & set(MIN_OVERLAP):
+            raise ValueError(
+                f"KITTI's benchmark scores {', '.join(MIN_OVERLAP)}, and the classes are "
+                f'{", ".join(self.CLASSES)}; set classes of the data set'
+            )
+        self._truths()
+
+    def _truths(self) -> list[KittiObjects]:
+        """The labels of all frames."""
+        return [read_objects(path) for path in label_paths(self.data_infos, self.img_prefix or '.')]
+
     def evaluate(
         self,
         results: Sequence[Mapping],
@@ -104,9 +134,7 @@ class KittiEProPnPDataset(NuScenesEProPnPDataset):
             if absent:
                 raise ValueError(f'no result {absent[0]!r}; there are {sorted(files)}')
             frames = [frame_of(image) for image in self.data_infos]
-            truths = [
-                read_objects(path) for path in label_paths(self.data_infos, self.img_prefix or '.')
-            ]
+            truths = self._truths()
             values: dict[str, float] = {}
             for name in result_names:
                 found = [read_objects(Path(files[name]) / f'{frame}.txt') for frame in frames]

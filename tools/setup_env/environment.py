@@ -26,7 +26,7 @@ from stacks import CLASSIC, STACKS, SetupError, Stack, asked_for, for_python
 
 DISK_GB = 7.0
 GB_PER_COMPILER = 1.5
-MMCV_MINUTES = 12  # of one core, to compile mmcv-full
+MMCV_MINUTES = 10  # of one core, to compile mmcv-full
 
 # Run in the environment: does the compiled part of mmcv load, and has it CUDA where it must?
 OPS_TEST = """

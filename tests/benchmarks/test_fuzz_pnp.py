@@ -19,20 +19,20 @@ def test_no_promise_breaks(fuzz):
 
 
 def test_notices_gradients_that_are_not_finite(fuzz, monkeypatch):
-    from epropnp_det.pnp import inputs
+    from epropnp_det.pnp import correspondences
 
-    monkeypatch.setattr(inputs._GuardGradient, 'apply', lambda *tensors: tensors)
+    monkeypatch.setattr(correspondences.GuardGradient, 'apply', lambda *tensors: tensors)
     _, broken = fuzz.run(5000, seed=7)
     assert any('gradient' in reason for reason in broken)
 
 
 def test_notices_a_missing_flag(fuzz, monkeypatch):
-    from epropnp_det.pnp import inputs
+    from epropnp_det.pnp import correspondences
 
-    def everything(pose_type, x3d, x2d, w2d):
-        return torch.ones(len(x3d), dtype=torch.bool)
+    def everything(pose_type, points, *_):
+        return torch.ones(len(points), dtype=torch.bool)
 
-    monkeypatch.setattr(inputs, '_solvable', everything)
+    monkeypatch.setattr(correspondences, '_solvable', everything)
     _, broken = fuzz.run(600, seed=7)
     assert any('is called valid' in reason for reason in broken)
 
@@ -40,8 +40,8 @@ def test_notices_a_missing_flag(fuzz, monkeypatch):
 def test_notices_changed_neighbours(fuzz, monkeypatch):
     solve = fuzz.LMSolver.solve
 
-    def leaking(self, pose_type, columns, pose, fast_mode=False):
-        solution = solve(self, pose_type, columns, pose, fast_mode)
+    def leaking(self, pose_type, problem, pose, fast_mode=False):
+        solution = solve(self, pose_type, problem, pose, fast_mode)
         return solution._replace(pose=solution.pose + 1e-7 * solution.cost.nan_to_num().mean())
 
     monkeypatch.setattr(fuzz.LMSolver, 'solve', leaking)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from epropnp_det.pnp import PerspectiveCamera
+from epropnp_det.pnp.backend import NAMES, SWITCH, Backend, load
 from epropnp_det.pnp.problem import Problem, make_problem
 
 
@@ -26,8 +27,9 @@ class Objects(NamedTuple):
 
 def planar_problem(objects: Objects, delta: Tensor) -> Problem:
     x3d, x2d, w2d, camera, _ = objects
-    lower, upper = (bound.expand(len(x3d), 2) for bound in camera.bounds())
-    return make_problem(x3d, x2d, w2d, delta, camera.cam2img, lower, upper, camera.z_min)
+    bounds = torch.cat([bound.expand(len(x3d), 2) for bound in camera.bounds()], 1)
+    points = torch.cat((x3d, x2d, w2d), -1).transpose(1, 2)
+    return make_problem(points, delta, camera.cam2img, bounds, camera.z_min)
 
 
 def yaw_quaternion(yaw: Tensor) -> Tensor:
@@ -56,6 +58,16 @@ def random_objects(
     x2d = x2d + noise * torch.randn(x2d.shape, generator=generator, dtype=dtype)
     w2d = 0.05 + 0.5 * rand(num, points, 2)
     return Objects(x3d, x2d, w2d, camera, pose)
+
+
+@pytest.fixture(params=NAMES)
+def backend(request, monkeypatch) -> Backend:
+    """Every backend in turn, chosen by the switch; skips Numba's where it is not installed."""
+    found = load(request.param)
+    if not isinstance(found, Backend):
+        pytest.skip(f'{request.param} does not load: {found}')
+    monkeypatch.setenv(SWITCH, request.param)
+    return found
 
 
 @pytest.fixture

@@ -11,12 +11,18 @@ from epropnp_det.pnp import (
     Pose4DoF,
     Pose6DoF,
 )
+from epropnp_det.pnp.backend import REFERENCE
 from epropnp_det.pnp.importance_sampling import (
     adaptive_importance_sampling,
     effective_sample_size,
 )
-from epropnp_det.pnp.monte_carlo_cost import reference_cost, sample_cost
-from epropnp_det.pnp.problem import make_problem, pose_cost
+from epropnp_det.pnp.problem import make_problem
+from epropnp_det.pnp.proposals import draw_noise
+from epropnp_det.pnp.reference.costs import differentiable_costs, pose_costs
+
+
+def target_cost(problem, pose):
+    return differentiable_costs(Pose4DoF, problem, pose[:, None])[:, 0]
 
 
 def seeded(seed=0):
@@ -26,7 +32,7 @@ def seeded(seed=0):
 @pytest.mark.parametrize('pose_type', [Pose4DoF, Pose6DoF])
 def test_weights_are_those_of_the_proposal_mixture(random_objects, pose_type, monkeypatch):
     """Recomputes the deterministic-mixture weights from the recorded proposals."""
-    from epropnp_det.pnp import importance_sampling as module
+    from epropnp_det.pnp.reference import posterior as module
 
     recorded = []
 
@@ -43,28 +49,38 @@ def test_weights_are_those_of_the_proposal_mixture(random_objects, pose_type, mo
     problem = objects.problem(AdaptiveHuberCost()(objects.x2d, objects.w2d))
     covariance = 0.01 * torch.eye(pose_type.dof, dtype=torch.float64).expand(3, -1, -1)
     result = adaptive_importance_sampling(
-        pose_type, problem, objects.pose, covariance, 32, 4, seeded()
+        REFERENCE,
+        pose_type,
+        problem,
+        objects.pose,
+        covariance,
+        draw_noise(pose_type, objects.pose, (4, 3, 8), seeded()),
     )
     assert len(recorded) == 4
     log_density = torch.stack([proposal.log_prob(result.poses) for proposal in recorded])
     mixture = log_density.logsumexp(0) - math.log(4)
-    cost = sample_cost(pose_type, problem, result.poses)
+    cost = pose_costs(pose_type, problem, result.poses)
     torch.testing.assert_close(result.log_weights, -cost - mixture - math.log(32))
 
 
-def test_gradient_is_the_contrast_of_target_and_samples(random_objects):
+def test_gradient_is_the_contrast_of_target_and_samples(random_objects, backend):
     objects = random_objects(3)
     x2d = objects.x2d.requires_grad_()
     problem = objects.problem(torch.full((3,), 2.0, dtype=torch.float64))
     covariance = 0.01 * torch.eye(4, dtype=torch.float64).expand(3, 4, 4)
     result = adaptive_importance_sampling(
-        Pose4DoF, problem, objects.pose, covariance, 64, 4, seeded()
+        backend,
+        Pose4DoF,
+        problem,
+        objects.pose,
+        covariance,
+        draw_noise(Pose4DoF, objects.pose, (4, 3, 16), seeded()),
     )
-    loss = (pose_cost(Pose4DoF, problem, objects.pose) + result.log_weights.logsumexp(1)).sum()
+    loss = (target_cost(problem, objects.pose) + result.log_weights.logsumexp(1)).sum()
     (gradient,) = torch.autograd.grad(loss, x2d, retain_graph=True)
     share = result.log_weights.detach().softmax(1)
-    contrast = pose_cost(Pose4DoF, problem, objects.pose)
-    contrast = contrast - (share * reference_cost(Pose4DoF, problem, result.poses)).sum(1)
+    contrast = target_cost(problem, objects.pose)
+    contrast = contrast - (share * differentiable_costs(Pose4DoF, problem, result.poses)).sum(1)
     (expected,) = torch.autograd.grad(contrast.sum(), x2d)
     torch.testing.assert_close(gradient, expected)
 
@@ -75,9 +91,10 @@ def integrate(problem, center, half_width, steps):
     grid = torch.cartesian_prod(*axes) * half_width
     poses = center[:, None] + grid
     log_cell = torch.log(2 * half_width / steps).sum()
-    return torch.logsumexp(-reference_cost(Pose4DoF, problem, poses), 1) + log_cell
+    return torch.logsumexp(-differentiable_costs(Pose4DoF, problem, poses), 1) + log_cell
 
 
+@pytest.mark.usefixtures('backend')
 def test_loss_and_gradient_against_dense_integration():
     """The Monte Carlo loss of a small problem is an integral that can be computed."""
     generator = seeded(5)
@@ -93,9 +110,11 @@ def test_loss_and_gradient_against_dense_integration():
     gradient = torch.autograd.grad(loss.sum(), inputs)
 
     delta = AdaptiveHuberCost()(inputs[1], inputs[2])
-    problem = make_problem(*inputs, delta, camera.cam2img, None, None, camera.z_min)
+    bounds = torch.tensor([[-1e30, -1e30, 1e30, 1e30]], dtype=torch.float64)
+    points = torch.cat(inputs, -1).transpose(1, 2)
+    problem = make_problem(points, delta, camera.cam2img, bounds, camera.z_min)
     half_width = 7 * result.pose_cov[0].diagonal().sqrt()
-    exact = pose_cost(Pose4DoF, problem, pose)
+    exact = target_cost(problem, pose)
     exact = exact + integrate(problem, result.pose, half_width, 22)
     expected = torch.autograd.grad(exact.sum(), inputs)
     assert loss.item() == pytest.approx(exact.item(), abs=0.02)

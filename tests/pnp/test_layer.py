@@ -14,6 +14,7 @@ from epropnp_det.pnp import (
 )
 
 LAYERS = {4: EProPnP4DoF, 6: EProPnP6DoF}
+pytestmark = pytest.mark.usefixtures('backend')
 
 
 def seeded(seed=0):

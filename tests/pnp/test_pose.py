@@ -103,19 +103,16 @@ def test_length_names_the_parametrization():
 
 
 @pytest.mark.parametrize('pose_type', [Pose4DoF, Pose6DoF])
-def test_rotate_agrees_with_the_matrix_and_motions_with_differences(pose_type):
+def test_motions_are_the_matrix_and_its_differences(pose_type):
     generator = torch.Generator().manual_seed(2)
     pose = random_turns(pose_type, 5, generator)
-    points = torch.randn(3, 7, 5, generator=generator, dtype=torch.float64)
-    rotated = pose_type.rotate(pose, points)
-    torch.testing.assert_close(
-        rotated.permute(2, 0, 1), pose_type.rotation(pose) @ points.permute(2, 0, 1)
-    )
-    for index, motion in enumerate(pose_type.rotation_motions(rotated)):
+    pose[:, :3] = torch.randn(5, 3, generator=generator, dtype=torch.float64)
+    motions = pose_type.motions(pose, pose_type.motion_table(pose))
+    assert torch.equal(motions[:, :, 0], pose_type.matrices(pose))
+    for index in range(pose_type.dof):
         step = torch.zeros(5, pose_type.dof, dtype=torch.float64)
-        step[:, 3 + index] = 1e-6
-        there = pose_type.rotate(pose_type.retract(pose, step), points)
-        back = pose_type.rotate(pose_type.retract(pose, -step), points)
-        depth = torch.zeros_like(rotated[2]) if motion.depth is None else motion.depth
-        analytic = torch.cat((motion.lateral, depth[None]))
-        torch.testing.assert_close(analytic, (there - back) / 2e-6, rtol=0, atol=1e-8)
+        step[:, index] = 1e-6
+        there, back = (pose_type.matrices(pose_type.retract(pose, way * step)) for way in (1, -1))
+        torch.testing.assert_close(
+            motions[:, :, 1 + index], (there - back) / 2e-6, rtol=0, atol=1e-8
+        )

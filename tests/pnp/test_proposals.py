@@ -2,7 +2,13 @@ import pytest
 import torch
 
 from epropnp_det.pnp import Pose4DoF, Pose6DoF
-from epropnp_det.pnp.proposals import initial_proposal, refit_proposal
+from epropnp_det.pnp.proposals import RoundNoise, draw_noise, initial_proposal, refit_proposal
+
+
+def noise(pose_type, num, generator, dtype=torch.float64):
+    """Of one object and one round."""
+    drawn = draw_noise(pose_type, torch.zeros(0, dtype=dtype), (1, 1, num), generator)
+    return RoundNoise(*(field[0] for field in drawn))
 
 
 def test_first_4dof_proposal():
@@ -63,7 +69,7 @@ def test_6dof_refit_finds_the_scatter_of_its_samples():
     covariance = torch.eye(6, dtype=torch.float64)[None] * 0.05
     pose = torch.tensor([[1.0, 2.0, 9.0, 0.5, 0.5, 0.5, 0.5]], dtype=torch.float64)
     proposal = initial_proposal(Pose6DoF, pose, covariance)
-    samples = proposal.sample(20000, generator)
+    samples = proposal.transform(noise(Pose6DoF, 20000, generator))
     weights = torch.full((1, 20000), 1 / 20000, dtype=torch.float64)
     refitted = refit_proposal(Pose6DoF, samples, weights)
 
@@ -84,7 +90,9 @@ def test_collapsed_weights_give_a_usable_proposal(pose_type):
     weights = torch.zeros(1, 8)
     weights[0, 0] = 1
     proposal = refit_proposal(pose_type, samples, weights)
-    drawn = proposal.sample(16, torch.Generator().manual_seed(0))
+    drawn = proposal.transform(
+        noise(pose_type, 16, torch.Generator().manual_seed(0), torch.float32)
+    )
     assert torch.isfinite(drawn).all()
     assert torch.isfinite(proposal.log_prob(drawn)).all()
     diagonal = [1.0, 1.0, 4.0] if pose_type is Pose4DoF else [1.0, 1.0, 1.0]

@@ -2,30 +2,27 @@ import pytest
 import torch
 
 from epropnp_det.pnp import AdaptiveHuberCost, LMSolver, Pose4DoF, Pose6DoF, RSLMSolver
-from epropnp_det.pnp.problem import pose_cost
-from epropnp_det.pnp.random_sample import gather_columns, initial_position
+from epropnp_det.pnp.random_sample import initial_position
+from epropnp_det.pnp.reference.costs import pose_costs
+
+pytestmark = pytest.mark.usefixtures('backend')
 
 
 def seeded():
     return torch.Generator().manual_seed(0)
 
 
-@pytest.mark.parametrize('skew', [0.0, 30.0])
-def test_gathered_points_are_those_of_the_indices(random_objects, skew):
+def test_subsets_of_a_problem_hold_the_points_of_the_indices(random_objects):
     objects = random_objects(2, points=6)
-    objects.camera.cam2img[:, 0, 1] = skew
     problem = objects.problem(torch.tensor([1.0, 2.0], dtype=torch.float64))
     indices = torch.tensor([[[0, 2], [5, 4], [1, 1]], [[3, 3], [0, 1], [2, 5]]])
-    picked = gather_columns(problem, indices)
-    assert picked.x3d.shape == (3, 2, 6)
-    assert torch.equal(picked.x3d[..., 1].T, objects.x3d[0, [5, 4]])
-    assert torch.equal(picked.square_w2d[..., 5].T, problem.w2d[1, :, [2, 5]].T.square())
+    picked = problem.subsets(indices)
+    assert picked.x3d.shape == (6, 3, 2)
+    assert torch.equal(picked.x3d[1].T, objects.x3d[0, [5, 4]])
+    assert torch.equal(picked.w2d[5], problem.w2d[1, :, [2, 5]])
     assert picked.delta.tolist() == [1, 1, 1, 2, 2, 2]
-    if skew:
-        assert torch.equal(picked.mix[..., 3], problem.mix[1])
-    else:
-        assert picked.mix is None and problem.mix is None
-    assert torch.equal(picked.upper[:, 0, 0], problem.upper[0])
+    assert torch.equal(picked.camera[3], problem.camera[1])
+    assert torch.equal(picked.upper[0], problem.upper[0])
 
 
 @pytest.mark.parametrize('dof', [4, 6])
@@ -68,8 +65,9 @@ def test_finds_poses_from_scratch(random_objects, dof, fast_mode):
     problem = objects.problem(AdaptiveHuberCost()(objects.x2d, objects.w2d))
     pose_type = Pose4DoF if dof == 4 else Pose6DoF
     found = RSLMSolver().solve(pose_type, problem, LMSolver(), fast_mode, seeded())
-    torch.testing.assert_close(found.cost, pose_cost(pose_type, problem, found.pose))
-    refined = LMSolver().solve(pose_type, problem.columns(), found.pose)
+    expected = pose_costs(pose_type, problem, found.pose[:, None])[:, 0]
+    torch.testing.assert_close(found.cost, expected)
+    refined = LMSolver().solve(pose_type, problem, found.pose)
     error = (refined.pose[:, :3] - objects.pose[:, :3]).norm(dim=1) / objects.pose[:, 2]
     assert (error < 0.05).double().mean() > 0.9
 

@@ -3,11 +3,20 @@ from itertools import permutations
 import pytest
 import torch
 
-from epropnp_det.pnp.subsets import race_subsets, sample_subsets, sequential_subsets
+from epropnp_det.pnp.backend import choose
+from epropnp_det.pnp.random_sample import draw_subset_noise
+
+pytestmark = pytest.mark.usefixtures('backend')
 
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
+
+
+def sample_subsets(w2d, num_subsets, size, generator):
+    """As the search does, with the backend that the switch names."""
+    noise = draw_subset_noise(w2d, num_subsets, size, generator)
+    return choose(w2d).draw_subsets(w2d, noise, size)
 
 
 def exact_distribution(weight, size):
@@ -37,7 +46,6 @@ def test_subsets_have_no_duplicates_and_follow_the_weights():
     torch.testing.assert_close(share, mean / mean.sum(1, keepdim=True), atol=0.01, rtol=0)
 
 
-@pytest.mark.parametrize('draw', [sequential_subsets, race_subsets])
 @pytest.mark.parametrize(
     'weight',
     [
@@ -45,10 +53,10 @@ def test_subsets_have_no_duplicates_and_follow_the_weights():
         [1.0, 1e-3, 2e-3, 1e-3, 5e-4],  # nearly always repeats, and has to be completed
     ],
 )
-def test_distribution_is_that_of_drawing_one_after_the_other(draw, weight):
-    # in many calls, because the objects of one share a shuffle and the subsets of one a clock
-    generator, rows = seeded(1), torch.tensor(weight, dtype=torch.float64).expand(16, -1)
-    drawn = torch.cat([draw(rows, 2, 3, generator).flatten(0, 1) for _ in range(600)])
+def test_distribution_is_that_of_drawing_one_after_the_other(weight):
+    # many objects, because the subsets of one share a clock
+    w2d = torch.tensor(weight, dtype=torch.float64).expand(9600, 2, -1)
+    drawn = sample_subsets(w2d, 2, 3, seeded(1)).flatten(0, 1)
     ordered = drawn.sort(-1).values
     for subset, probability in exact_distribution(weight, 3).items():
         share = (ordered == torch.tensor(subset)).all(-1).double().mean().item()
@@ -56,9 +64,9 @@ def test_distribution_is_that_of_drawing_one_after_the_other(draw, weight):
 
 
 def test_subsets_of_an_object_differ_where_they_have_to_be_completed():
-    weight = torch.full((1, 40), 1e-6)
-    weight[0, 0] = 1
-    indices = sequential_subsets(weight, 64, 5, seeded())
+    w2d = torch.full((1, 2, 40), 1e-6)
+    w2d[..., 0] = 1
+    indices = sample_subsets(w2d, 64, 5, seeded())
     assert (indices == 0).any(-1).all()
     assert len({tuple(sorted(row)) for row in indices[0].tolist()}) > 32
 

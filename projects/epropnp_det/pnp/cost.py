@@ -39,12 +39,14 @@ class AdaptiveHuberCost(nn.Module):
         """Shows the options in ``print(module)``."""
         return f'relative_delta={self._relative_delta}, detach_x2d={self.detach_x2d}'
 
-    def forward(self, x2d: Tensor, w2d: Tensor) -> Tensor:
+    def forward(self, x2d: Tensor, w2d: Tensor, mask: Tensor | None = None) -> Tensor:
         """Huber thresholds.
 
         Args:
             x2d: Pixels, (..., N, 2).
             w2d: Weights, (..., N, 2).
+            mask: Which points there are, bool (..., N); None for all. The means and the variance
+                leave padding out, whatever it holds.
 
         Returns:
             In units of the weighted residual, (...).
@@ -56,16 +58,40 @@ class AdaptiveHuberCost(nn.Module):
             relative = self.log_relative_delta.exp().to(x2d)
         else:
             relative = self._relative_delta
-        centered = x2d - x2d.mean(-2, keepdim=True)
-        # counted, not read from the shape, so that an exported graph takes any number of points
-        degrees = (torch.ones_like(x2d[..., 0]).sum(-1) - 1).clamp(min=1)
-        variance = (centered * centered).sum((-1, -2)) / degrees
+        count: Tensor | int
+        if mask is None:
+            count = _num_points(x2d)
+            centered = x2d - x2d.mean(-2, keepdim=True)
+        else:
+            there, zero = mask[..., None], x2d.new_zeros(())
+            number = mask.sum(-1)
+            x2d, w2d = (torch.where(there, tensor, zero) for tensor in (x2d, w2d))
+            mean = x2d.sum(-2, keepdim=True) / number.clamp(min=1)[..., None, None]
+            centered = torch.where(there, x2d - mean, zero)
+            count = number
+        variance = (centered * centered).sum((-1, -2)) / _at_least_one(count - 1)
+        mean_weight = w2d.sum((-1, -2)) / _at_least_one(2 * count)
         # the floor keeps the gradient of the root finite where all points coincide
         spread = torch.sqrt(variance.clamp(min=torch.finfo(x2d.dtype).tiny))
-        return w2d.mean((-1, -2)) * spread * relative
+        return mean_weight * spread * relative
 
 
 def huber(distance: Tensor, delta: Tensor) -> Tensor:
     """``s^2 / 2`` where ``s <= delta``, ``delta * s - delta^2 / 2`` beyond."""
-    inner = torch.minimum(distance, delta)
-    return inner * (distance - 0.5 * inner)
+    return split_huber(distance, torch.minimum(distance, delta))
+
+
+def split_huber(distance: Tensor, inner: Tensor) -> Tensor:
+    """`huber` of ``s`` where the smaller of ``s`` and ``delta`` is at hand."""
+    return inner * torch.sub(distance, inner, alpha=0.5)
+
+
+def _num_points(x2d: Tensor) -> Tensor | int:
+    """Points per object; counted in an exported graph, so that it takes any number."""
+    if torch.jit.is_tracing():
+        return torch.ones_like(x2d[..., 0]).sum(-1)
+    return x2d.size(-2)
+
+
+def _at_least_one(count: Tensor | int) -> Tensor | int:
+    return count.clamp(min=1) if isinstance(count, Tensor) else max(count, 1)

@@ -1,7 +1,9 @@
 """Proposal distributions of the importance sampler (docs/method.md 1.8).
 
-Batched over objects, object axis first: ``sample`` returns (B, n, event) and ``log_prob`` takes it.
-Everything is drawn on the device of the parameters, from the generator that is passed in.
+Batched: parameters have leading axes (..., ), ``log_prob`` takes values (..., n, event). What is
+random is drawn beforehand (`PosteriorNoise`), on the device of the parameters and from the
+caller's generator; ``transform`` makes samples of it and is a function like any other. ``sample``
+does both.
 """
 
 from __future__ import annotations
@@ -12,158 +14,174 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .linear_algebra import invert_lower_triangular
 from .pose import normalize_quaternion
+from .reference.linear_algebra import invert_lower_triangular
 
 LOG_2PI = math.log(2 * math.pi)
+UNIFORM_MIX = 0.25
+"""Share of the uniform component of `VonMisesUniform`."""
 
 
 class StudentT(NamedTuple):
     """Trivariate Student-t with three degrees of freedom.
 
     Attributes:
-        loc: (B, 3).
-        scale_tril: Lower triangular factor of the scale matrix, (B, 3, 3).
+        loc: (..., 3).
+        scale_tril: Lower triangular factor of the scale matrix, (..., 3, 3).
     """
 
     loc: Tensor
     scale_tril: Tensor
 
-    def sample(self, num: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draws (B, num, 3)."""
-        normal = torch.randn(
-            self.loc.size(0),
-            num,
-            6,
-            dtype=self.loc.dtype,
-            device=self.loc.device,
-            generator=generator,
-        )
+    def transform(self, normal: Tensor) -> Tensor:
+        """Samples from standard normal numbers, (B, n, 6) -> (B, n, 3)."""
         # three squared normals make the chi-square of three degrees of freedom
         chi_square = normal[..., 3:].square().sum(-1, keepdim=True).clamp(min=1e-20)
         direction = normal[..., :3] * torch.rsqrt(chi_square / 3)
-        return self.loc[:, None] + direction @ self.scale_tril.transpose(1, 2)
+        return torch.baddbmm(self.loc[:, None], direction, self.scale_tril.transpose(1, 2))
+
+    def sample(self, num: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draws (B, num, 3)."""
+        return self.transform(normal_like(self.loc, (self.loc.size(0), num, 6), generator))
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density at ``value`` (B, n, 3), (B, n)."""
+        """Log-density at ``value`` (..., n, 3), (..., n)."""
         inverse = invert_lower_triangular(self.scale_tril)
-        white = (value - self.loc[:, None]) @ inverse.transpose(1, 2)
-        log_det = self.scale_tril.diagonal(dim1=1, dim2=2).log().sum(-1)
+        white = (value - self.loc[..., None, :]) @ inverse.transpose(-1, -2)
+        log_det = self.scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         constant = math.lgamma(3.0) - math.lgamma(1.5) - 1.5 * math.log(3 * math.pi)
-        return constant - log_det[:, None] - 3 * torch.log1p(white.square().sum(-1) / 3)
+        tail = torch.log1p(white.square().sum(-1) / 3)
+        return (constant - log_det)[..., None] - 3 * tail
 
 
 class VonMisesUniform(NamedTuple):
     """Mixture of a von Mises and a uniform distribution on the circle.
 
     Attributes:
-        loc: Mode in radians, (B,).
-        concentration: (B,).
+        loc: Mode in radians, (...).
+        concentration: (...).
         uniform_mix: Share of the uniform component.
     """
 
     loc: Tensor
     concentration: Tensor
-    uniform_mix: float = 0.25
+    uniform_mix: float = UNIFORM_MIX
+
+    def transform(self, uniform: Tensor, num: int) -> Tensor:
+        """Samples from numbers in [0, 1): exactly ``round(uniform_mix * num)`` are uniform.
+
+        Args:
+            uniform: (B, `num_draws`).
+            num: Samples per object.
+
+        Returns:
+            (B, num, 1).
+        """
+        num_uniform = round(self.uniform_mix * num)
+        anywhere = (uniform[:, :num_uniform] - 0.5) * (2 * math.pi)
+        candidates = uniform[:, num_uniform:].unflatten(1, (2, -1))  # (B, 2, C)
+        deviation = von_mises(self.concentration, candidates, num - num_uniform)
+        return torch.cat((anywhere, self.loc[:, None] + deviation), dim=1)[..., None]
+
+    def num_draws(self, num: int) -> int:
+        """How many uniform numbers ``num`` samples of an object take."""
+        return num_draws(num, self.uniform_mix)
 
     def sample(self, num: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draws (B, num, 1); exactly ``round(uniform_mix * num)`` of them uniformly."""
-        num_uniform = round(self.uniform_mix * num)
-        unit = torch.rand(
-            self.loc.size(0),
-            num_uniform,
-            dtype=self.loc.dtype,
-            device=self.loc.device,
-            generator=generator,
-        )
-        uniform = (unit - 0.5) * (2 * math.pi)
-        deviation = sample_von_mises(self.concentration, num - num_uniform, generator)
-        return torch.cat((uniform, self.loc[:, None] + deviation), dim=1)[..., None]
+        """Draws (B, num, 1)."""
+        shape = (self.loc.size(0), self.num_draws(num))
+        return self.transform(uniform_like(self.loc, shape, generator), num)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density at ``value`` (B, n, 1), (B, n)."""
-        half_sine = torch.sin(0.5 * (value[..., 0] - self.loc[:, None]))
-        concentration = self.concentration[:, None]
+        """Log-density at ``value`` (..., n, 1), (..., n)."""
+        half_sine = torch.sin(0.5 * (value[..., 0] - self.loc[..., None]))
         # kappa (cos - 1) and the scaled Bessel function stay finite for large kappa
-        von_mises = (
-            -2 * concentration * half_sine.square()
-            - LOG_2PI
-            - torch.log(torch.special.i0e(concentration))
+        constant = math.log1p(-self.uniform_mix) - LOG_2PI
+        log_bessel = torch.log(torch.special.i0e(self.concentration))
+        pull = -2 * self.concentration[..., None] * half_sine.square()
+        von_mises = pull + (constant - log_bessel)[..., None]
+        return torch.logaddexp(
+            von_mises, von_mises.new_tensor(math.log(self.uniform_mix) - LOG_2PI)
         )
-        uniform = torch.full_like(von_mises, math.log(self.uniform_mix) - LOG_2PI)
-        return torch.logaddexp(von_mises + math.log1p(-self.uniform_mix), uniform)
 
 
-def sample_von_mises(
-    concentration: Tensor,
-    num: int,
-    generator: torch.Generator | None = None,
-    num_rounds: int = 16,
-) -> Tensor:
+def num_draws(num: int, uniform_mix: float = UNIFORM_MIX) -> int:
+    """How many uniform numbers ``num`` samples of a `VonMisesUniform` take."""
+    num_uniform = round(uniform_mix * num)
+    return num_uniform + 2 * num_candidates(num - num_uniform)
+
+
+def num_candidates(num: int) -> int:
+    """Candidates for ``num`` von Mises draws: each is accepted with probability above 0.65."""
+    return 2 * num + 16
+
+
+def von_mises(concentration: Tensor, candidates: Tensor, num: int) -> Tensor:
     """Von Mises deviations from the mode, by rejection from a wrapped Cauchy.
 
-    After Best and Fisher (1979). All rounds are drawn at once, so the device is never asked whether
-    it is done; each accepts with probability above 0.65, hence all 16 refuse with probability below
-    1e-7, and then a wrapped Cauchy draw is returned. Written in half angles, which keeps float32
-    exact for large concentrations.
+    After Best and Fisher (1979). All candidates are there at once, so the device is never asked
+    whether it is done; the first ``num`` accepted ones are taken, and refused ones after them: with
+    probability below 1e-5 there are too few, and then a wrapped Cauchy draw stands in. Written in
+    half angles, which keeps float32 exact for large concentrations.
 
     Args:
         concentration: (B,).
+        candidates: Uniform numbers for the draw and its acceptance, (B, 2, C), C at least ``num``.
         num: Draws per object.
-        generator: Source of randomness.
-        num_rounds: Candidates per draw.
 
     Returns:
         Radians in [-pi, pi], (B, num).
     """
-    kappa = concentration.clamp(min=1e-6)[:, None, None]
+    kappa = concentration.clamp(min=1e-6)[:, None]
     root = torch.sqrt(1 + 4 * kappa * kappa)
     tau = 1 + root
     rho = 2 * kappa / (tau.sqrt() * (tau.sqrt() + math.sqrt(2)))
     # 1 - rho without cancellation where rho is near one
     excess = torch.sqrt(2 * tau) - 1 - 1 / (root + 2 * kappa)
     one_minus_rho = torch.where(kappa > 1, excess / (2 * kappa), 1 - rho)
-    draws = torch.rand(
-        2,
-        concentration.size(0),
-        num,
-        num_rounds,
-        dtype=concentration.dtype,
-        device=concentration.device,
-        generator=generator,
-    )
-    half_tan = torch.tan(math.pi * (draws[0] - 0.5)) * (one_minus_rho / (1 + rho))
-    versine = 2 * half_tan.square() / (1 + half_tan.square())  # 1 - cos
+    half_tan = torch.tan(math.pi * (candidates[:, 0] - 0.5)) * (one_minus_rho / (1 + rho))
+    square = half_tan.square()
+    versine = 2 * square / (1 + square)  # 1 - cos
     c = kappa * (one_minus_rho.square() / (2 * rho) + versine)
-    tiny = torch.finfo(draws.dtype).tiny
-    accept = torch.log(c / draws[1].clamp(min=tiny)) + 1 - c >= 0
-    first = accept.to(torch.uint8).argmax(-1, keepdim=True)
-    return 2 * torch.atan(half_tan.gather(-1, first)[..., 0])
+    refuse = torch.log(c / candidates[:, 1].clamp(min=torch.finfo(c.dtype).tiny)) + 1 - c < 0
+    order = refuse.to(torch.uint8).sort(dim=1, stable=True).indices[:, :num]
+    return 2 * torch.atan(half_tan.gather(1, order))
 
 
 class AngularCentralGaussian(NamedTuple):
     """Angular central Gaussian on the unit quaternions: a zero-mean 4D Gaussian, normalised.
 
     Attributes:
-        scale_tril: Lower triangular factor of the Gaussian's covariance, (B, 4, 4).
+        scale_tril: Lower triangular factor of the Gaussian's covariance, (..., 4, 4).
     """
 
     scale_tril: Tensor
 
-    def sample(self, num: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draws unit quaternions, (B, num, 4)."""
-        normal = torch.randn(
-            self.scale_tril.size(0),
-            num,
-            4,
-            dtype=self.scale_tril.dtype,
-            device=self.scale_tril.device,
-            generator=generator,
-        )
+    def transform(self, normal: Tensor) -> Tensor:
+        """Unit quaternions from standard normal numbers, (B, n, 4) -> (B, n, 4)."""
         return normalize_quaternion(normal @ self.scale_tril.transpose(1, 2))
 
+    def sample(self, num: int, generator: torch.Generator | None = None) -> Tensor:
+        """Draws (B, num, 4)."""
+        shape = (self.scale_tril.size(0), num, 4)
+        return self.transform(normal_like(self.scale_tril, shape, generator))
+
     def log_prob(self, value: Tensor) -> Tensor:
-        """Log-density on the 3-sphere at ``value`` (B, n, 4), (B, n)."""
-        white = value @ invert_lower_triangular(self.scale_tril).transpose(1, 2)
-        log_det = self.scale_tril.diagonal(dim1=1, dim2=2).log().sum(-1)
-        return -log_det[:, None] - 2 * white.square().sum(-1).log() - math.log(2 * math.pi**2)
+        """Log-density on the 3-sphere at ``value`` (..., n, 4), (..., n)."""
+        white = value @ invert_lower_triangular(self.scale_tril).transpose(-1, -2)
+        log_det = self.scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
+        return -log_det[..., None] - 2 * white.square().sum(-1).log() - math.log(2 * math.pi**2)
+
+
+def normal_like(
+    like: Tensor, shape: tuple[int, ...], generator: torch.Generator | None = None
+) -> Tensor:
+    """Standard normal numbers of the type and on the device of ``like``."""
+    return torch.randn(shape, dtype=like.dtype, device=like.device, generator=generator)
+
+
+def uniform_like(
+    like: Tensor, shape: tuple[int, ...], generator: torch.Generator | None = None
+) -> Tensor:
+    """Numbers in [0, 1) of the type and on the device of ``like``."""
+    return torch.rand(shape, dtype=like.dtype, device=like.device, generator=generator)

@@ -16,13 +16,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .inputs import Inputs
+from .correspondences import Inputs
 from .layer import EProPnP
-from .levenberg_marquardt import Solution
-from .linearization import columns_cost
 from .pose import Pose4DoF, normalize_quaternion
-from .problem import Columns, Problem
+from .problem import Problem
 from .random_sample import initial_position
+from .reference.solver import Solution, solve
 
 
 class ExportedPose(NamedTuple):
@@ -101,47 +100,40 @@ class DeterministicPnP(nn.Module):
         )
         pose_init = None if pose_init is None else _append_zeros(pose_init)
         inputs = Inputs(
-            x3d,
-            x2d,
-            w2d,
+            torch.cat([field.transpose(1, 2) for field in (x3d, x2d, w2d)], dim=1),
             cam2img,
-            lower,
-            upper,
+            torch.cat((lower, upper), dim=1),
             self.z_min,
+            None,
             pose_init,
             valid=torch.ones_like(x3d[:, 0, 0], dtype=torch.bool),
             identity=layer.pose_type.identity(x3d),
             leading=(x3d.size(0),),
         )
         problem, offset = layer.problem(inputs)
-        columns = problem.columns()
         if self.with_pose_init and pose_init is not None:
             start = layer.shift(pose_init, offset, 1)
-            best = layer.solver.solve(layer.pose_type, columns, start, self.fast_mode)
+            best = solve(layer.pose_type, problem, start, layer.solver, self.fast_mode)
         else:
-            best = self._solve_fan(problem, columns)
+            best = self._solve_fan(problem)
         solved = layer.finish(inputs, problem, offset, best, with_pose_plus=False)
         return ExportedPose(solved.pose[:-1], solved.cost[:-1], solved.covariance[:-1])
 
-    def _solve_fan(self, problem: Problem, columns: Columns) -> Solution:
+    def _solve_fan(self, problem: Problem) -> Solution:
         """Solves from every rotation at once, as so many objects, and keeps the cheapest."""
         layer, num = self.layer, self.rotations.size(0)
         position = initial_position(layer.pose_type, problem)  # (B, 3)
         ones = torch.ones_like(position[:, :1])
         fan = [torch.cat((position, ones * row), dim=1) for row in self.rotations.to(position)]
-        tensors = (
-            torch.cat([field] * num, dim=-1) if isinstance(field, Tensor) else field
-            for field in columns
-        )
-        many = Columns(*tensors)  # type: ignore[arg-type]
-        pose = layer.solver.solve_pose(layer.pose_type, many, torch.cat(fan), self.fast_mode)
-        cost = columns_cost(layer.pose_type, many, pose).reshape(num, -1)  # (P, B)
+        many = Problem.of((torch.cat([field] * num) for field in problem.tensors), problem.z_min)
+        found = solve(layer.pose_type, many, torch.cat(fan), layer.solver, self.fast_mode)
+        cost = found.cost.reshape(num, -1)  # (P, B)
         cost = torch.where(torch.isfinite(cost), cost, torch.full_like(cost, math.inf))
-        pose = pose.reshape(num, -1, layer.pose_type.dim)
+        pose = found.pose.reshape(num, -1, layer.pose_type.dim)
         best = cost.argmin(0)[None, :, None].expand(-1, -1, layer.pose_type.dim)
         # no iterations: only the linearisation of the winner
         final = replace(layer.solver, num_iter=0)
-        return final.solve(layer.pose_type, columns, pose.gather(0, best)[0], self.fast_mode)
+        return solve(layer.pose_type, problem, pose.gather(0, best)[0], final, self.fast_mode)
 
 
 def export_onnx(module: DeterministicPnP, path: str | Path, opset_version: int = 17) -> None:

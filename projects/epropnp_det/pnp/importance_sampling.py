@@ -1,17 +1,18 @@
-"""Adaptive multiple importance sampling of the pose posterior (docs/method.md 1.7)."""
+"""Weighted samples of the pose posterior, differentiable by the problem (docs/method.md 1.7)."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from .monte_carlo_cost import monte_carlo_cost, sample_cost
+from .backend import Backend, is_transforming
 from .pose import Parametrization
 from .problem import Problem
-from .proposals import Proposal, initial_proposal, refit_proposal
+from .proposals import RoundNoise
+from .reference.costs import differentiable_costs, pose_costs_gradient
 
 
 class WeightedSamples(NamedTuple):
@@ -29,66 +30,97 @@ class WeightedSamples(NamedTuple):
 
 
 def adaptive_importance_sampling(
+    backend: Backend,
     pose_type: Parametrization,
     problem: Problem,
     pose: Tensor,
     covariance: Tensor,
-    num_samples: int,
-    num_iter: int,
-    generator: torch.Generator | None = None,
+    noise: RoundNoise,
     tolerance: float = 0.0,
 ) -> WeightedSamples:
     """Draws weighted poses from the posterior ``p(y) ~ exp(-cost(y))``.
 
-    Each round draws from a proposal fitted to all samples before it, and all samples are weighted
-    by the mixture of the proposals so far ("deterministic mixture").
-
     Args:
+        backend: Computes.
         pose_type: Parametrisation of ``pose``.
         problem: ``B`` objects.
         pose: Solution around which the first proposal lies, (B, dim).
         covariance: Its covariance, (B, dof, dof).
-        num_samples: Samples per object, a multiple of ``num_iter``.
-        num_iter: Rounds.
-        generator: Source of randomness.
-        tolerance: Share of the gradient that may be left out; see `monte_carlo_cost`.
+        noise: Random numbers of all rounds, see `draw_noise`.
+        tolerance: Share of the gradient that may be left out; see `sample_costs`.
 
     Returns:
-        ``num_samples`` poses per object.
+        As many poses per object as the rounds draw together.
     """
-    constant = problem.detach()
-    with torch.no_grad():
-        proposal = initial_proposal(pose_type, pose, covariance)
-        proposals: list[Proposal] = []
-        blocks: list[Tensor] = []
-        costs: list[Tensor] = []
-        mixture = pose.new_zeros(0)
-        for index in range(num_iter):
-            if index > 0:
-                log_weights = -torch.cat(costs, 1) - mixture
-                weights = torch.softmax(log_weights, dim=1)
-                proposal = refit_proposal(pose_type, torch.cat(blocks, 1), weights)
-            drawn = proposal.sample(num_samples // num_iter, generator)  # (B, n, dim)
-            proposals.append(proposal)
-            blocks.append(drawn)
-            costs.append(sample_cost(pose_type, constant, drawn))
-            # logsumexp over proposals of the density of every sample so far
-            newest = proposal.log_prob(torch.cat(blocks, 1))  # (B, n (index + 1))
-            if index == 0:
-                total = newest
-            else:
-                drawn_before = torch.stack([old.log_prob(drawn) for old in proposals[:-1]])
-                older = torch.cat((total, torch.logsumexp(drawn_before, dim=0)), dim=1)
-                total = torch.logaddexp(older, newest)
-            mixture = total - math.log(index + 1)
-        poses = torch.cat(blocks, 1)
-        cost = torch.cat(costs, 1)
-    if any(field.requires_grad for field in problem[:4]):
-        cost = monte_carlo_cost(pose_type, problem, poses, cost, tolerance=tolerance)
-    return WeightedSamples(poses, -cost - mixture - math.log(max(num_samples, 1)))
+    drawn = backend.sample_posterior(pose_type, problem.detach(), pose, covariance, noise)
+    cost = sample_costs(backend, pose_type, problem, drawn.poses, drawn.cost, tolerance)
+    return WeightedSamples(
+        drawn.poses, -cost - (drawn.log_density + math.log(max(drawn.cost.size(1), 1)))
+    )
 
 
 def effective_sample_size(log_weights: Tensor) -> Tensor:
     """``(sum w)^2 / sum w^2`` over the samples, (B, S) -> (B,)."""
     weights = torch.softmax(log_weights.detach(), dim=1)
     return 1 / weights.square().sum(1)
+
+
+def sample_costs(
+    backend: Backend,
+    pose_type: Parametrization,
+    problem: Problem,
+    poses: Tensor,
+    cost: Tensor | None = None,
+    tolerance: float = 0.0,
+) -> Tensor:
+    """Robust cost of several constant poses per object, differentiable by the problem.
+
+    Equal to `differentiable_costs`, without its memory: the backward pass projects again.
+
+    Args:
+        backend: Computes.
+        pose_type: Parametrisation of ``poses``.
+        problem: ``B`` objects.
+        poses: (B, S, dim).
+        cost: Where it is known already, (B, S).
+        tolerance: Share of the incoming gradient that may be left out, per object: poses whose
+            absolute gradient is at most this share of the object's mean are, which together is at
+            most this share of the object's sum. Only by backends that gain by it.
+
+    Returns:
+        (B, S).
+    """
+    poses = poses.detach()
+    if is_transforming():  # compilers and function transforms see through plain operations only
+        return differentiable_costs(pose_type, problem, poses)
+    if cost is None:
+        cost = backend.pose_costs(pose_type, problem.detach(), poses)
+    if not any(field.requires_grad for field in problem.tensors):
+        return cost
+    context = (backend, pose_type, problem.z_min, tolerance)
+    return _SampleCosts.apply(context, poses, cost, *problem.tensors)
+
+
+class _SampleCosts(torch.autograd.Function):
+    """Passes a known cost through and computes its gradient in the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, context: tuple, poses: Tensor, cost: Tensor, *tensors: Tensor) -> Tensor:
+        ctx.context = context
+        ctx.save_for_backward(poses, *tensors)
+        return cost.clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        backend, pose_type, z_min, tolerance = ctx.context
+        poses, *tensors = ctx.saved_tensors
+        problem = Problem.of(tensors, z_min).detach()
+        wanted = ctx.needs_input_grad[3:]
+        if any(wanted[4:]) or is_transforming(grad):  # the camera, or several gradients at once
+            gradients = pose_costs_gradient(pose_type, problem, poses, grad, with_camera=True)
+        else:
+            gradients = backend.pose_costs_gradient(pose_type, problem, poses, grad, tolerance)
+        padded = (*gradients, *[None] * (len(wanted) - len(gradients)))
+        kept = (piece if need else None for piece, need in zip(padded, wanted))
+        return (None, None, None, *kept)

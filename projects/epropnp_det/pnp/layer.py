@@ -1,28 +1,36 @@
 """The EPro-PnP layer: correspondences in, pose, covariance and posterior samples out.
 
-Source: docs/method.md 1.
-
 The same module serves networks that train end to end (`monte_carlo_forward` and
-`MonteCarloPoseLoss`) and plain pose estimation (`forward`).
+`MonteCarloPoseLoss`) and plain pose estimation (`forward`). docs/method.md 1.
 """
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from .backend import choose
 from .camera import PerspectiveCamera
+from .correspondences import Correspondences, Inputs, expand_objects, finite_objects, prepare
 from .cost import AdaptiveHuberCost
-from .importance_sampling import adaptive_importance_sampling, effective_sample_size
-from .inputs import Inputs, expand_objects, finite_objects, prepare
-from .levenberg_marquardt import LMSolver, Solution
-from .linearization import linearize
+from .importance_sampling import (
+    adaptive_importance_sampling,
+    effective_sample_size,
+    sample_costs,
+)
+from .levenberg_marquardt import LMSolver
 from .pose import Parametrization, Pose4DoF, Pose6DoF
-from .problem import Problem, make_problem, pose_cost
+from .problem import Problem, make_problem
+from .proposals import draw_noise
 from .random_sample import InitialPose, RSLMSolver
+from .reference.costs import is_compiling
+from .reference.linearization import linearize
+from .reference.solver import Solution
 from .results import MonteCarloResult, PnPResult
 
 CONVERGED_DECREMENT = 0.1
@@ -87,6 +95,7 @@ class EProPnP(nn.Module):
         generator: torch.Generator | None = None,
         force_init_solve: bool = False,
         hypothesis: InitialPose | None = None,
+        mask: Tensor | None = None,
     ) -> PnPResult:
         """Solves PnP.
 
@@ -103,19 +112,21 @@ class EProPnP(nn.Module):
                 start from the latter only where it costs strictly less.
             hypothesis: Result of `initialize` for the same correspondences, instead of running the
                 random-sample solver again.
+            mask: Which points there are, bool (..., N), for objects with different numbers of
+                points: the others are padding, which nothing depends on, whatever it holds. None
+                for all; points of weight zero then still count in the published threshold.
 
         Raises:
             ValueError: If shapes, types or devices disagree.
         """
-        inputs = prepare(self.pose_type, x3d, x2d, w2d, camera, pose_init)
-        with torch.autocast(inputs.x3d.device.type, enabled=False):
+        correspondences = Correspondences(x3d, x2d, w2d, camera, mask)
+        inputs = prepare(self.pose_type, correspondences, pose_init)
+        with _full_precision(inputs.points.device.type):
             problem, offset = self.problem(inputs)
             start = self._start(
                 inputs, problem, offset, fast_mode, generator, force_init_solve, hypothesis
             )
-            solution = self.solver.solve(
-                self.pose_type, problem.detach().columns(), start, fast_mode
-            )
+            solution = self.solver.solve(self.pose_type, problem.detach(), start, fast_mode)
             solved = self.finish(inputs, problem, offset, solution, with_pose_plus)
         return PnPResult(
             pose=inputs.unflatten(solved.pose),
@@ -138,6 +149,7 @@ class EProPnP(nn.Module):
         generator: torch.Generator | None = None,
         force_init_solve: bool = True,
         hypothesis: InitialPose | None = None,
+        mask: Tensor | None = None,
     ) -> MonteCarloResult:
         """Solves PnP and samples the pose posterior around the solution.
 
@@ -148,23 +160,25 @@ class EProPnP(nn.Module):
         Raises:
             ValueError: If shapes, types or devices disagree.
         """
-        inputs = prepare(self.pose_type, x3d, x2d, w2d, camera, pose_init)
-        with torch.autocast(inputs.x3d.device.type, enabled=False):
+        correspondences = Correspondences(x3d, x2d, w2d, camera, mask)
+        inputs = prepare(self.pose_type, correspondences, pose_init)
+        with _full_precision(inputs.points.device.type):
             problem, offset = self.problem(inputs)
+            # drawn first: what the search draws depends on the number of points, padding included
+            rounds = (self.num_iter, problem.delta.size(0), self.mc_samples // self.num_iter)
+            noise = draw_noise(self.pose_type, problem.delta, rounds, generator)
             start = self._start(
                 inputs, problem, offset, fast_mode, generator, force_init_solve, hypothesis
             )
-            solution = self.solver.solve(
-                self.pose_type, problem.detach().columns(), start, fast_mode
-            )
+            solution = self.solver.solve(self.pose_type, problem.detach(), start, fast_mode)
+            backend = choose(start)
             drawn = adaptive_importance_sampling(
+                backend,
                 self.pose_type,
                 problem,
                 solution.pose,
                 self.solver.covariance(solution.linearization),
-                self.mc_samples,
-                self.num_iter,
-                generator,
+                noise,
                 self.mc_tolerance,
             )
             solved = self.finish(inputs, problem, offset, solution, with_pose_plus)
@@ -172,7 +186,7 @@ class EProPnP(nn.Module):
             target = None
             if inputs.pose_init is not None:
                 shifted = self.shift(inputs.pose_init, offset, 1)
-                target = pose_cost(self.pose_type, problem, shifted)
+                target = sample_costs(backend, self.pose_type, problem, shifted[:, None])[:, 0]
             valid = solved.valid & finite_objects(samples, drawn.log_weights)
             if target is not None:
                 valid = valid & torch.isfinite(target)
@@ -203,6 +217,7 @@ class EProPnP(nn.Module):
         camera: PerspectiveCamera,
         fast_mode: bool = False,
         generator: torch.Generator | None = None,
+        mask: Tensor | None = None,
     ) -> InitialPose:
         """Runs the random-sample solver alone, so that several calls can share its result.
 
@@ -211,31 +226,26 @@ class EProPnP(nn.Module):
         Returns:
             Poses (..., dim) and costs (...).
         """
-        inputs = prepare(self.pose_type, x3d, x2d, w2d, camera, None)
-        with torch.autocast(inputs.x3d.device.type, enabled=False):
+        inputs = prepare(self.pose_type, Correspondences(x3d, x2d, w2d, camera, mask), None)
+        with _full_precision(inputs.points.device.type):
             problem, offset = self.problem(inputs)
             found = self.init_solver.solve(
-                self.pose_type, problem, self.solver, fast_mode, generator
+                self.pose_type, problem, self.solver, fast_mode, generator, inputs.mask
             )
             pose = self.pose_type.canonical(self.shift(found.pose, offset, -1))
         return InitialPose(inputs.unflatten(pose), inputs.unflatten(found.cost))
 
     def problem(self, inputs: Inputs) -> tuple[Problem, Tensor | None]:
-        """The planar problem and the offset that normalisation took from the points, (B, 3)."""
-        x3d, offset = inputs.x3d, None
+        """The problem to solve and the offset that normalisation took from the points, (B, 3)."""
+        x2d, w2d = (part.transpose(1, 2) for part in inputs.points[:, 3:].split(2, dim=1))
+        # a cost of the user's own need not know masks
+        delta = self.cost(x2d, w2d, *[] if inputs.mask is None else [inputs.mask])
+        points, offset = inputs.points, None
         if self.normalize:
-            offset = x3d.detach().mean(1)
-            x3d = x3d - offset[:, None]
-        problem = make_problem(
-            x3d,
-            inputs.x2d,
-            inputs.w2d,
-            self.cost(inputs.x2d, inputs.w2d),
-            inputs.cam2img,
-            inputs.lower,
-            inputs.upper,
-            inputs.z_min,
-        )
+            offset = _mean_position(points.detach()[:, :3], inputs.mask)
+            padded = torch.nn.functional.pad(offset, (0, 4))[..., None]
+            points = points - padded
+        problem = make_problem(points, delta, inputs.cam2img, inputs.bounds, inputs.z_min)
         return problem, offset
 
     def _start(
@@ -257,17 +267,17 @@ class EProPnP(nn.Module):
                 return given
         if hypothesis is None:
             found = self.init_solver.solve(
-                self.pose_type, constant, self.solver, fast_mode, generator
+                self.pose_type, constant, self.solver, fast_mode, generator, inputs.mask
             )
-            pose, cost = found.pose, found.cost
+            pose = found.pose
         else:
-            pose = expand_objects(hypothesis.pose.to(inputs.x3d), inputs, 'hypothesis')
+            pose = expand_objects(hypothesis.pose.to(inputs.points), inputs, 'hypothesis')
             pose = self.shift(torch.where(inputs.valid[:, None], pose, inputs.identity), offset, 1)
-            cost = pose_cost(self.pose_type, constant, pose)
         if given is None:
             return pose
-        better = pose_cost(self.pose_type, constant, given) < cost
-        return torch.where(better[:, None], given, pose)
+        pair = torch.stack((pose, given), dim=1)
+        cost = choose(pose).pose_costs(self.pose_type, constant, pair)  # (B, 2)
+        return torch.where((cost[:, 1] < cost[:, 0])[:, None], given, pose)
 
     def shift(self, pose: Tensor, offset: Tensor | None, sign: int) -> Tensor:
         """Moves poses into (1) or out of (-1) the normalised frame, (B, dim) or (B, S, dim)."""
@@ -288,12 +298,13 @@ class EProPnP(nn.Module):
     ) -> Solved:
         """Covariance, derivative step, flags; everything in the frame of the input."""
         pose = self.pose_type.canonical(solution.pose)
-        step = self.solver.gauss_newton_step(solution.linearization)
-        decrement = -(step.t() * solution.linearization.gradient).sum(0)  # squared Mahalanobis
         covariance = self.solver.covariance(solution.linearization)
+        gradient = solution.linearization.gradient[..., None]
+        step = covariance @ gradient  # (B, dof, 1); its size in standard deviations, squared:
+        decrement = (step * gradient).sum((1, 2))
         plus = None
         if with_pose_plus:
-            system = linearize(self.pose_type, problem.columns(), pose)
+            system = linearize(self.pose_type, problem, pose)
             plus = self.pose_type.retract(pose, self.solver.gauss_newton_step(system))
             plus = self.shift(plus, offset, -1)
         if offset is not None:
@@ -331,6 +342,29 @@ class EProPnP(nn.Module):
         )
 
 
+@contextlib.contextmanager
+def _full_precision(device_type: str) -> Iterator[None]:
+    """Neither autocast nor TensorFloat-32 matrix products: poses need all digits of float32."""
+    if device_type != 'cuda' or is_compiling():
+        with torch.autocast(device_type, enabled=False):
+            yield
+        return
+    allowed = torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cuda.matmul.allow_tf32 = False
+    try:
+        with torch.autocast(device_type, enabled=False):
+            yield
+    finally:
+        torch.backends.cuda.matmul.allow_tf32 = allowed
+
+
+def _mean_position(x3d: Tensor, mask: Tensor | None) -> Tensor:
+    """Mean of the points, (B, 3, N) -> (B, 3); padding is zero and does not count."""
+    if mask is None:
+        return x3d.mean(-1)
+    return x3d.sum(-1) / mask.to(x3d.dtype).sum(-1, keepdim=True).clamp(min=1)
+
+
 class EProPnP4DoF(EProPnP):
     """End-to-end probabilistic PnP for poses ``[x, y, z, yaw]``.
 
@@ -343,8 +377,8 @@ class EProPnP4DoF(EProPnP):
         solver: Iterative solver; `LMSolver` with its defaults where None.
         init_solver: Initialisation; `RSLMSolver` with its defaults where None.
         mc_tolerance: Share of an object's gradient that the samples of least weight may carry
-            together and yet be left out of the backward pass (CPU only; far below the sampling
-            error, and zero is exact). See `monte_carlo_cost`.
+            together and yet be left out of the backward pass, where that saves time (far below the
+            sampling error; zero is exact). See `sample_costs`.
     """
 
     pose_type = Pose4DoF

@@ -3,27 +3,23 @@
 Everything that differs between the two lives in these classes; solvers and samplers take the class
 as an argument, so the degrees of freedom cannot disagree between them. A pose maps object
 coordinates to camera coordinates: ``p = R(pose) x + t(pose)``.
+
+``[R | t]`` is affine in a few monomials of the pose (``x, y, z, cos, sin`` or ``x, y, z`` and the
+products of the quaternion), and so are its derivatives along the tangent coordinates, because
+turning a pose about a camera axis multiplies ``R`` by a constant matrix. One matrix product with a
+constant table gives them all.
 """
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
-
-class Motion(NamedTuple):
-    """Velocities of camera-frame points, object axis last.
-
-    Attributes:
-        lateral: Along camera x and y, (2, N, B).
-        depth: Along camera z, (N, B); None for none.
-    """
-
-    lateral: Tensor
-    depth: Tensor | None
+Table = list[list[float]]
+"""Coefficients of ``[R | t]`` and its derivatives: one row an entry, one column a monomial."""
 
 
 class PoseParametrization:
@@ -32,32 +28,51 @@ class PoseParametrization:
     Attributes:
         dof: Degrees of freedom of the tangent space, translation first.
         dim: Numbers that store a pose.
+        table: Coefficients of ``[R | t]`` and its ``dof`` derivatives by the monomials and one,
+            (3 * (1 + dof) * 4, monomials + 1).
     """
 
     dof: int
     dim: int
+    table: Table
 
     @staticmethod
-    def rotation_entries(pose: Tensor) -> tuple[Tensor, ...]:
-        """The nine entries of the rotation matrices, row by row, (..., dim) -> 9 x (...)."""
+    def monomials(pose: Tensor) -> Tensor:
+        """What ``[R | t]`` is affine in, (..., dim) -> (..., monomials)."""
         raise NotImplementedError
 
-    @staticmethod
-    def rotate(pose: Tensor, points: Tensor) -> Tensor:
-        """Rotates points with the object axis last, (B, dim), (3, N, B) -> (3, N, B)."""
-        raise NotImplementedError
+    @classmethod
+    def motion_table(cls, like: Tensor) -> Tensor:
+        """`table` as a tensor; solvers make it once."""
+        return like.new_tensor(cls.table)
 
-    @staticmethod
-    def rotation_motions(rotated: Tensor) -> tuple[Motion, ...]:
-        """How rotated points (3, N, B) move along the ``dof - 3`` tangent coordinates."""
-        raise NotImplementedError
+    @classmethod
+    def motions(cls, pose: Tensor, table: Tensor) -> Tensor:
+        """``[R | t]`` and its derivatives along the tangent coordinates.
+
+        Args:
+            pose: (..., dim).
+            table: See `motion_table`.
+
+        Returns:
+            (..., 3, 1 + dof, 4): row of the matrix, which derivative, column.
+        """
+        entries = functional.linear(cls.monomials(pose), table[:, :-1], table[:, -1])
+        return entries.reshape(*pose.shape[:-1], 3, 1 + cls.dof, 4)
+
+    @classmethod
+    def matrices(cls, pose: Tensor) -> Tensor:
+        """``[R | t]``, (..., dim) -> (..., 3, 4)."""
+        width = 4 * (1 + cls.dof)
+        rows = [cls.table[first : first + 4] for first in range(0, 3 * width, width)]
+        table = pose.new_tensor([entry for row in rows for entry in row])
+        entries = functional.linear(cls.monomials(pose), table[:, :-1], table[:, -1])
+        return entries.reshape(*pose.shape[:-1], 3, 4)
 
     @classmethod
     def rotation(cls, pose: Tensor) -> Tensor:
         """Rotation matrices, (..., dim) -> (..., 3, 3)."""
-        entries = cls.rotation_entries(pose)
-        rows = [torch.stack(entries[row : row + 3], dim=-1) for row in (0, 3, 6)]
-        return torch.stack(rows, dim=-2)
+        return cls.matrices(pose)[..., :3]
 
     @staticmethod
     def retract(pose: Tensor, step: Tensor) -> Tensor:
@@ -84,12 +99,8 @@ class PoseParametrization:
     @classmethod
     def offset_jacobian(cls, pose: Tensor, offset: Tensor) -> Tensor:
         """Derivative of ``R offset`` by the rotation, (B, dim), (B, 3) -> (B, 3, dof - 3)."""
-        rotated = cls.rotate(pose, offset.t()[:, None])  # (3, 1, B)
-        columns = []
-        for motion in cls.rotation_motions(rotated):
-            depth = torch.zeros_like(rotated[2]) if motion.depth is None else motion.depth
-            columns.append(torch.cat((motion.lateral, depth[None]))[:, 0].t())
-        return torch.stack(columns, dim=-1)
+        turns = cls.motions(pose, cls.motion_table(pose))[:, :, 4:, :3]
+        return (turns @ offset[:, None, :, None])[..., 0]
 
 
 class Pose4DoF(PoseParametrization):
@@ -99,27 +110,10 @@ class Pose4DoF(PoseParametrization):
     dim = 4
 
     @staticmethod
-    def rotation_entries(pose: Tensor) -> tuple[Tensor, ...]:
-        """``[[c, 0, s], [0, 1, 0], [-s, 0, c]]``, (..., 4) -> 9 x (...)."""
-        yaw = pose[..., 3]
-        cos, sin = torch.cos(yaw), torch.sin(yaw)
-        zero, one = torch.zeros_like(cos), torch.ones_like(cos)
-        return (cos, zero, sin, zero, one, zero, -sin, zero, cos)
-
-    @staticmethod
-    def rotate(pose: Tensor, points: Tensor) -> Tensor:
-        """``(c x + s z, y, c z - s x)``, (B, 4), (3, N, B) -> (3, N, B)."""
-        x, y, z = points.unbind(0)
-        cos, sin = torch.cos(pose[:, 3]), torch.sin(pose[:, 3])
-        return torch.stack(
-            (torch.addcmul(cos * x, sin, z), y, torch.addcmul(cos * z, sin, x, value=-1))
-        )
-
-    @staticmethod
-    def rotation_motions(rotated: Tensor) -> tuple[Motion, ...]:
-        """By yaw: along ``(z, 0, -x)``."""
-        x, y, z = rotated.unbind(0)
-        return (Motion(torch.stack((z, torch.zeros_like(y))), -x),)
+    def monomials(pose: Tensor) -> Tensor:
+        """``x, y, z, cos(yaw), sin(yaw)``, (..., 4) -> (..., 5)."""
+        yaw = pose[..., 3:]
+        return torch.cat((pose[..., :3], torch.cos(yaw), torch.sin(yaw)), dim=-1)
 
     @staticmethod
     def retract(pose: Tensor, step: Tensor) -> Tensor:
@@ -156,51 +150,22 @@ class Pose6DoF(PoseParametrization):
     dim = 7
 
     @staticmethod
-    def rotation_entries(pose: Tensor) -> tuple[Tensor, ...]:
-        """Rotation matrix of a unit quaternion, (..., 7) -> 9 x (...)."""
-        w, i, j, k = pose[..., 3:].unbind(-1)
-        return (
-            1 - 2 * (j * j + k * k),
-            2 * (i * j - k * w),
-            2 * (i * k + j * w),
-            2 * (i * j + k * w),
-            1 - 2 * (i * i + k * k),
-            2 * (j * k - i * w),
-            2 * (i * k - j * w),
-            2 * (j * k + i * w),
-            1 - 2 * (i * i + j * j),
-        )
-
-    @classmethod
-    def rotate(cls, pose: Tensor, points: Tensor) -> Tensor:
-        """``R x``, (B, 7), (3, N, B) -> (3, N, B)."""
-        entries = cls.rotation_entries(pose)
-        x, y, z = points.unbind(0)
-        rows = (entries[:3], entries[3:6], entries[6:])
-        return torch.stack([torch.addcmul(a * x, b, y).addcmul(c, z) for a, b, c in rows])
-
-    @staticmethod
-    def rotation_motions(rotated: Tensor) -> tuple[Motion, ...]:
-        """By the tangent vector ``d``: along ``2 (R x) x d``."""
-        x, y, z = (2 * rotated).unbind(0)
-        zero = torch.zeros_like(x)
-        return (
-            Motion(torch.stack((zero, z)), -y),
-            Motion(torch.stack((-z, zero)), x),
-            Motion(torch.stack((y, -x)), None),
-        )
+    def monomials(pose: Tensor) -> Tensor:
+        """``x, y, z`` and the sixteen products of the quaternion, (..., 7) -> (..., 19)."""
+        quaternion = pose[..., 3:]
+        products = (quaternion[..., None] * quaternion[..., None, :]).flatten(-2)
+        return torch.cat((pose[..., :3], products), dim=-1)
 
     @staticmethod
     def tangent_map(quaternion: Tensor) -> Tensor:
         """``T(q)``, (..., 4) -> (..., 4, 3); columns are orthonormal, orthogonal to ``q``."""
-        w, i, j, k = quaternion.unbind(-1)
-        rows = ((i, j, k), (-w, -k, j), (k, -w, -i), (-j, i, -w))
-        return torch.stack([torch.stack(row, dim=-1) for row in rows], dim=-2)
+        table = quaternion.new_tensor(_TANGENT)  # (4, 12)
+        return (quaternion @ table).reshape(*quaternion.shape[:-1], 4, 3)
 
     @staticmethod
     def retract(pose: Tensor, step: Tensor) -> Tensor:
         """``t + dt`` and ``normalise(q + T(q) d)``, (..., 7), (..., 6) -> (..., 7)."""
-        moved = (Pose6DoF.tangent_map(pose[..., 3:]) * step[..., None, 3:]).sum(-1)
+        moved = (Pose6DoF.tangent_map(pose[..., 3:]) @ step[..., 3:, None])[..., 0]
         quaternion = normalize_quaternion(pose[..., 3:] + moved)
         return torch.cat((pose[..., :3] + step[..., :3], quaternion), dim=-1)
 
@@ -224,6 +189,77 @@ class Pose6DoF(PoseParametrization):
 
 
 Parametrization = type[PoseParametrization]
+
+
+def _table(rotation: list[Table], axes: list[tuple[float, float, float]]) -> Table:
+    """Coefficients of ``[R | t]`` and of its derivatives.
+
+    Args:
+        rotation: Of ``R``, (3, 3, monomials + 1); the first three monomials are the position.
+        axes: Camera axes about which the rotational tangent coordinates turn, times their speed.
+    """
+    count = len(rotation[0][0])
+    zero = [0.0] * count
+
+    def turned(axis: tuple[float, float, float], row: int, column: int) -> list[float]:
+        """``(axis x R)[row, column]``."""
+        one, two = (row + 1) % 3, (row + 2) % 3
+        pairs = zip(rotation[two][column], rotation[one][column])
+        return [axis[one] * first - axis[two] * second for first, second in pairs]
+
+    entries = []
+    for row in range(3):
+        entries += [*rotation[row], _unit(row, count)]
+        for moved in range(3):  # the derivatives by the position are constant
+            entries += [zero, zero, zero, _unit(-1, count) if row == moved else zero]
+        for axis in axes:
+            entries += [*(turned(axis, row, column) for column in range(3)), zero]
+    return entries
+
+
+def _unit(index: int, count: int) -> list[float]:
+    """One at ``index``, zero elsewhere; -1 is the constant."""
+    return [float(index % count == other) for other in range(count)]
+
+
+def _yaw_table() -> Table:
+    """``R = [[c, 0, s], [0, 1, 0], [-s, 0, c]]``; yaw turns about +y."""
+    cos, sin, one, zero = _unit(3, 6), _unit(4, 6), _unit(-1, 6), [0.0] * 6
+    negative = [-number for number in sin]
+    return _table([[cos, zero, sin], [zero, one, zero], [negative, zero, cos]], [(0.0, 1.0, 0.0)])
+
+
+def _quaternion_table() -> Table:
+    """``R(q)`` of a unit quaternion; the tangent vector turns by -2 about the camera axes."""
+
+    def products(constant: float, **factors: float) -> list[float]:
+        row = [0.0] * 20
+        row[-1] = constant
+        for name, factor in factors.items():
+            first, second = ('wijk'.index(letter) for letter in name)
+            row[3 + 4 * first + second] = factor
+        return row
+
+    rotation = [
+        [products(1.0, jj=-2, kk=-2), products(0.0, ij=2, kw=-2), products(0.0, ik=2, jw=2)],
+        [products(0.0, ij=2, kw=2), products(1.0, ii=-2, kk=-2), products(0.0, jk=2, iw=-2)],
+        [products(0.0, ik=2, jw=-2), products(0.0, jk=2, iw=2), products(1.0, ii=-2, jj=-2)],
+    ]
+    return _table(rotation, [(-2.0, 0.0, 0.0), (0.0, -2.0, 0.0), (0.0, 0.0, -2.0)])
+
+
+Pose4DoF.table = _yaw_table()
+Pose6DoF.table = _quaternion_table()
+_ROWS = ('+i+j+k', '-w-k+j', '+k-w-i', '-j+i-w')
+"""The rows of ``T(q)`` for ``q = (w, i, j, k)``."""
+_TANGENT = [
+    [
+        (1.0 if row[2 * column] == '+' else -1.0) * (row[2 * column + 1] == letter)
+        for row in _ROWS
+        for column in range(3)
+    ]
+    for letter in 'wijk'
+]
 
 
 def wrap_angle(angle: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Pose proposals of the importance sampler: how they start and how they are refitted (section 1.8).
+"""Pose proposals of the importance sampler: how they start and are refitted (docs/method.md 1.8).
 
 The position follows a Student-t distribution, the orientation a von Mises-uniform mixture (4DoF) or
 an angular central Gaussian (6DoF). Both are deliberately broader than the estimate they are made
@@ -12,9 +12,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .distributions import AngularCentralGaussian, StudentT, VonMisesUniform
-from .linear_algebra import cholesky_or, inverse_spd
+from .distributions import (
+    AngularCentralGaussian,
+    StudentT,
+    VonMisesUniform,
+    normal_like,
+    num_draws,
+    uniform_like,
+)
 from .pose import Parametrization, Pose4DoF, Pose6DoF
+from .reference.linear_algebra import cholesky_or, inverse_spd
 
 BROADENING = 0.33
 """Factor on the von Mises concentration."""
@@ -24,21 +31,64 @@ ACG_STEPS = 3
 """Fixed-point steps of the angular central Gaussian's maximum likelihood fit."""
 
 
+class RoundNoise(NamedTuple):
+    """Random numbers of one round, or of all rounds with one more axis in front.
+
+    Attributes:
+        normal: Standard normal: six for the position, in 6DoF four for the orientation,
+            (B, n, 6 or 10).
+        uniform: In [0, 1), for the yaw, (B, `num_draws`); none in 6DoF.
+    """
+
+    normal: Tensor
+    uniform: Tensor
+
+
+def draw_noise(
+    pose_type: Parametrization,
+    like: Tensor,
+    shape: tuple[int, int, int],
+    generator: torch.Generator | None = None,
+) -> RoundNoise:
+    """Random numbers for ``shape = (rounds, B, n)`` poses."""
+    rounds, num_objects, num = shape
+    per_pose, per_round = (6, num_draws(num)) if pose_type is Pose4DoF else (10, 0)
+    return RoundNoise(
+        normal_like(like, (*shape, per_pose), generator),
+        uniform_like(like, (rounds, num_objects, per_round), generator),
+    )
+
+
 class Proposal(NamedTuple):
     """Independent position and orientation distributions of ``B`` objects."""
 
     position: StudentT
     orientation: VonMisesUniform | AngularCentralGaussian
 
-    def sample(self, num: int, generator: torch.Generator | None = None) -> Tensor:
-        """Draws poses, (B, num, dim)."""
-        position = self.position.sample(num, generator)
-        return torch.cat((position, self.orientation.sample(num, generator)), dim=-1)
+    def transform(self, noise: RoundNoise) -> Tensor:
+        """Poses from random numbers, (B, n, dim)."""
+        position = self.position.transform(noise.normal[..., :6])
+        if isinstance(self.orientation, AngularCentralGaussian):
+            orientation = self.orientation.transform(noise.normal[..., 6:])
+        else:
+            orientation = self.orientation.transform(noise.uniform, position.size(1))
+        return torch.cat((position, orientation), dim=-1)
 
     def log_prob(self, pose: Tensor) -> Tensor:
-        """Log-density of poses (B, n, dim), (B, n)."""
+        """Log-density of poses (..., n, dim), (..., n)."""
         position = self.position.log_prob(pose[..., :3])
         return position + self.orientation.log_prob(pose[..., 3:])
+
+    @staticmethod
+    def stack(proposals: list[Proposal]) -> Proposal:
+        """Several proposals of the same objects as one, of parameters (B, T, ...)."""
+        parts = []
+        for distributions in zip(*proposals):
+            tensors = [
+                torch.stack(fields, dim=1) for fields in zip(*(d[:2] for d in distributions))
+            ]
+            parts.append(type(distributions[0])(*tensors))
+        return Proposal(*parts)
 
 
 def initial_proposal(

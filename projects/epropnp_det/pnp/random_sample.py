@@ -9,11 +9,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .backend import choose
+from .distributions import uniform_like
 from .levenberg_marquardt import LMSolver
-from .monte_carlo_cost import object_chunks, sample_cost
 from .pose import Parametrization, Pose4DoF
-from .problem import Columns, Problem
-from .subsets import sample_subsets
+from .problem import Problem
+from .reference.subsets import SubsetNoise
 
 
 class InitialPose(NamedTuple):
@@ -64,6 +65,7 @@ class RSLMSolver:
         solver: LMSolver,
         fast_mode: bool = False,
         generator: torch.Generator | None = None,
+        mask: Tensor | None = None,
     ) -> InitialPose:
         """Finds a starting pose for every object.
 
@@ -71,118 +73,96 @@ class RSLMSolver:
             pose_type: Parametrisation of the poses.
             problem: ``B`` objects.
             solver: Runs on the subsets, for ``num_iter`` iterations.
-            fast_mode: See `LMSolver.solve`.
+            fast_mode: Gauss-Newton without damping on the subsets.
             generator: Source of randomness.
+            mask: Which points there are, (B, N); None for all.
 
         Returns:
             Poses (B, dim) and their cost over all points (B,).
         """
-        size = min(self.num_points, problem.x3d.size(-1))
-        found = [InitialPose(problem.delta.new_zeros(0, pose_type.dim), problem.delta.new_zeros(0))]
-        for start, stop in object_chunks(problem, self.num_proposals * size, scale=4):
-            part = problem.slice(start, stop)
-            found.append(self._solve_chunk(pose_type, part, solver, fast_mode, generator))
-        return InitialPose(*(torch.cat(pieces) for pieces in zip(*found)))
-
-    def _solve_chunk(
-        self,
-        pose_type: Parametrization,
-        problem: Problem,
-        solver: LMSolver,
-        fast_mode: bool,
-        generator: torch.Generator | None,
-    ) -> InitialPose:
-        size = min(self.num_points, problem.x3d.size(-1))
-        indices = sample_subsets(problem.w2d, self.num_proposals, size, generator)
-        position = initial_position(pose_type, problem, self.weighted_init)
-        shape = (len(position), self.num_proposals)
+        backend = choose(problem.x3d)
+        num_objects, _, num_points = problem.x3d.shape
+        size = min(self.num_points, num_points)
+        position = initial_position(pose_type, problem, self.weighted_init, mask)
+        shape = (num_objects, self.num_proposals)
         rotation = pose_type.random_rotation(shape, position, generator)
         start = torch.cat((position[:, None].expand(*shape, 3), rotation), dim=-1)
-        subset_solver = replace(solver, num_iter=self.num_iter)
-        poses = subset_solver.solve_pose(
-            pose_type, gather_columns(problem, indices), start.flatten(0, 1), fast_mode
-        ).unflatten(0, shape)  # (B, P, dim)
-        cost = sample_cost(pose_type, problem, poses)  # (B, P)
-        rank = torch.where(torch.isfinite(cost), cost, torch.full_like(cost, math.inf))
+        shape = (self.num_proposals, self.num_points)
+        noise = draw_subset_noise(problem.w2d, *shape, generator)
+        indices = backend.draw_subsets(problem.w2d, noise, size)
+        options = replace(solver, num_iter=self.num_iter)
+        poses = backend.solve_subsets(pose_type, problem, indices, start, options, fast_mode)
+        cost = backend.pose_costs(pose_type, problem, poses)  # (B, P)
+        rank = torch.where(cost.abs() < math.inf, cost, torch.full_like(cost, math.inf))
         if self.reject_behind:
-            before = poses[..., 2] > problem.z_min
-            lose = before.any(1, keepdim=True) & ~before
-            rank = torch.where(lose, torch.full_like(cost, math.inf), rank)
+            # a pose behind loses against any before, and may win where all are behind
+            behind = poses[..., 2] <= problem.z_min
+            before = ~behind.all(1, keepdim=True)
+            rank = torch.where(behind & before, torch.full_like(cost, math.inf), rank)
         best = rank.argmin(1, keepdim=True)  # (B, 1)
         pose = poses.gather(1, best[..., None].expand(-1, -1, poses.size(-1)))[:, 0]
         return InitialPose(pose, cost.gather(1, best)[:, 0])
 
 
-def gather_columns(problem: Problem, indices: Tensor) -> Columns:
-    """The problems that keep only some points.
+def draw_subset_noise(
+    w2d: Tensor, num_subsets: int, size: int, generator: torch.Generator | None = None
+) -> SubsetNoise:
+    """Random numbers for subsets of ``size`` points or less, of weights (B, 2, N).
 
-    Args:
-        problem: ``B`` objects.
-        indices: (B, P, k).
-
-    Returns:
-        ``B * P`` objects with ``k`` points.
+    The clock is drawn last and point by point: padding an object changes no other number.
     """
-    num_objects, num_subsets, size = indices.shape
-    first = torch.arange(num_objects, device=indices.device) * problem.x3d.size(-1)
-    flat = (indices + first[:, None, None]).permute(2, 0, 1).flatten()  # (k B P,)
-
-    def pick(tensor: Tensor) -> Tensor:
-        picked = tensor.transpose(0, 1).flatten(1).index_select(1, flat)
-        return picked.unflatten(1, (size, num_objects * num_subsets))  # (coordinate, k, B P)
-
-    def repeat(tensor: Tensor) -> Tensor:
-        return tensor.repeat_interleave(num_subsets, dim=0).movedim(0, -1).contiguous()
-
-    return Columns(
-        pick(problem.x3d[:, :3]),
-        pick(problem.x2d),
-        pick(problem.w2d.square()),
-        repeat(problem.delta),
-        None if problem.mix is None else repeat(problem.mix),
-        None if problem.lower is None else repeat(problem.lower)[:, None],
-        None if problem.upper is None else repeat(problem.upper)[:, None],
-        problem.z_min,
-    )
+    num_objects, _, num_points = w2d.shape
+    level = uniform_like(w2d, (num_objects, num_subsets, size + size // 2), generator)
+    clock = uniform_like(w2d, (num_points, num_objects), generator)
+    return SubsetNoise(level, clock.t())
 
 
 def initial_position(
-    pose_type: Parametrization, problem: Problem, weighted: bool = True, eps: float = 1e-6
+    pose_type: Parametrization,
+    problem: Problem,
+    weighted: bool = True,
+    mask: Tensor | None = None,
+    eps: float = 1e-6,
 ) -> Tensor:
     """Position from the spread of the points in space and on the image plane, (B, 3).
 
     In 4DoF the vertical extents are compared, which yaw does not change; where the object has none,
-    and in 6DoF, the overall extents.
+    and in 6DoF, the overall extents. Padding (``mask`` false) counts for nothing.
     """
-    share = problem.w2d.mean(1, keepdim=True)
-    total = share.sum(-1, keepdim=True)
-    count = torch.ones_like(share).sum(-1, keepdim=True)
-    uniform = torch.ones_like(share) / count
-    share = torch.where(total > 0, share / total, uniform) if weighted else uniform  # (B, 1, N)
+    weight = problem.w2d.sum(1, keepdim=True)  # (B, 1, N)
+    if mask is None and not torch.jit.is_tracing():
+        share = torch.full_like(weight, 1 / weight.size(-1))
+        floor: Tensor | float = 1 - 1 / max(weight.size(-1), 2)
+    else:
+        there = torch.ones_like(weight) if mask is None else mask[:, None].to(weight.dtype)
+        count = there.sum(-1, keepdim=True).clamp(min=1)
+        share, floor = there / count, 1 - 1 / count.clamp(min=2)
+    if weighted:
+        total = weight.sum(-1, keepdim=True)
+        share = torch.where(total > 0, weight / total, share)
     # the unbiased factor of the variance; for weights, of as many points as they amount to
     square = share.square().sum(-1, keepdim=True)
-    effective = (1 - torch.minimum(square, 1 - 1 / count.clamp(min=2)))[..., 0]
-
-    def moments(points: Tensor) -> tuple[Tensor, Tensor]:
-        mean = (points * share).sum(-1, keepdim=True)
-        variance = ((points - mean).square() * share).sum(-1) / effective
-        return mean[..., 0], variance
-
-    ray_mean, ray_variance = moments(_rays(problem))
-    _, variance = moments(problem.x3d[:, :3])
-    depth = math.sqrt(2 / 3) * variance.sum(-1).sqrt() / ray_variance.sum(-1).sqrt().clamp(min=eps)
+    effective = 1 - (square.clamp(max=floor) if isinstance(floor, float) else square.minimum(floor))
+    rows = torch.cat((_rays(problem), problem.x3d), dim=1)  # (B, 5, N)
+    mean = (rows * share).sum(-1, keepdim=True)
+    variance = ((rows - mean).square() * share).sum(-1, keepdim=True) / effective
+    flat, solid = variance[..., 0].split((2, 3), dim=1)
+    depth = (solid.sum(1, keepdim=True) * (2 / 3)).sqrt() / flat.sum(1, keepdim=True).sqrt().clamp(
+        min=eps
+    )
     if pose_type is Pose4DoF:
-        height = variance[:, 1].sqrt()
-        vertical = height / ray_variance[:, 1].sqrt().clamp(min=eps)
+        height = solid[:, 1:2].sqrt()
+        vertical = height / flat[:, 1:].sqrt().clamp(min=eps)
         depth = torch.where(height > eps, vertical, depth)
-    direction = torch.cat((ray_mean, torch.ones_like(ray_mean[:, :1])), dim=1)
-    return direction * depth[:, None]
+    direction = torch.cat((mean[:, :2, 0], torch.ones_like(depth)), dim=1)
+    return direction * depth
 
 
 def _rays(problem: Problem) -> Tensor:
     """Camera coordinates x and y of the image points at depth one, (B, 2, N)."""
-    if problem.mix is None:
-        return problem.x2d
-    a, b, c, d = problem.mix.flatten(1)[..., None].unbind(1)  # (B, 1)
-    u, v = problem.x2d.unbind(1)
-    return torch.stack((d * u - b * v, a * v - c * u), dim=1) / (a * d - b * c)[:, None]
+    skew = problem.camera[:, :2, :2]
+    if not torch.jit.is_tracing():
+        return torch.linalg.solve_ex(skew, problem.x2d)[0]
+    a, b, c, d = skew.flatten(1)[..., None, None].unbind(1)  # (B, 1, 1)
+    adjugate = torch.cat((torch.cat((d, -b), 2), torch.cat((-c, a), 2)), dim=1)  # (B, 2, 2)
+    return (adjugate / (a * d - b * c)) @ problem.x2d

@@ -17,8 +17,7 @@ from epropnp_det.models.structures import (
     ObjectSamples,
 )
 from epropnp_det.pnp import EProPnP4DoF, LMSolver, PerspectiveCamera, layer
-from epropnp_det.pnp.importance_sampling import WeightedSamples
-from epropnp_det.pnp.monte_carlo_cost import monte_carlo_cost, sample_cost
+from epropnp_det.pnp.importance_sampling import WeightedSamples, sample_costs
 from epropnp_det.pnp.random_sample import InitialPose
 
 NUM, POINTS, SAMPLES = 3, 12, 8
@@ -81,9 +80,8 @@ def make_pnp(monkeypatch):
     poses = POSE[:, None] + noise * spread
     mixture = -0.5 * noise.square().sum(-1)  # log-density of the samples, up to a constant
 
-    def sampled(pose_type, problem, *_):
-        constant = sample_cost(pose_type, problem.detach(), poses)
-        cost = monte_carlo_cost(pose_type, problem, poses, constant, tolerance=0.0)
+    def sampled(backend, pose_type, problem, *_):
+        cost = sample_costs(backend, pose_type, problem, poses)
         return WeightedSamples(poses, -cost - mixture)
 
     monkeypatch.setattr(layer, 'adaptive_importance_sampling', sampled)

@@ -261,8 +261,8 @@ class _ConstantThreshold(torch.nn.Module):
         super().__init__()
         self.cost = cost
 
-    def forward(self, x2d: Tensor, w2d: Tensor) -> Tensor:
-        return self.cost(x2d, w2d).detach()
+    def forward(self, *args: Tensor) -> Tensor:
+        return self.cost(*args).detach()
 
 
 def _constant_threshold(pnp: torch.nn.Module) -> torch.nn.Module:

@@ -43,36 +43,3 @@ def planar_solve_spd(matrix: Tensor, rhs: Tensor) -> Tensor:
         value = row[known:] - (row[:known, None] * solution).sum(0)
         solution = torch.cat((value[None], solution))
     return solution
-
-
-def solve_spd(matrix: Tensor, rhs: Tensor) -> Tensor:
-    """`planar_solve_spd` with the object axis first, (B, d, d), (B, d, m) -> (B, d, m)."""
-    planar = planar_solve_spd(matrix.permute(1, 2, 0), rhs.permute(1, 2, 0))
-    return planar.permute(2, 0, 1)
-
-
-def inverse_spd(matrix: Tensor) -> Tensor:
-    """Inverse of small symmetric positive definite matrices, (B, d, d) -> (B, d, d)."""
-    identity = torch.eye(matrix.size(-1), dtype=matrix.dtype, device=matrix.device)
-    return solve_spd(matrix, identity.expand_as(matrix))
-
-
-def cholesky_or(matrix: Tensor, fallback: Tensor) -> Tensor:
-    """Lower Cholesky factors, or ``fallback`` where a matrix has none.
-
-    Args:
-        matrix: (B, d, d), symmetric.
-        fallback: Factor to use instead, (d, d).
-
-    Returns:
-        (B, d, d).
-    """
-    factor, info = torch.linalg.cholesky_ex(matrix)
-    good = (info == 0) & torch.isfinite(factor).flatten(1).all(1)
-    return torch.where(good[:, None, None], factor, fallback)
-
-
-def invert_lower_triangular(factor: Tensor) -> Tensor:
-    """Inverse of lower triangular matrices, (B, d, d) -> (B, d, d)."""
-    identity = torch.eye(factor.size(-1), dtype=factor.dtype, device=factor.device)
-    return torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)

@@ -11,9 +11,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..cost import split_huber
+from ..pose import Parametrization
+from ..problem import SQUARE_FLOOR
+from .columns import Columns, Motion, rotate, rotation_motions
 from .linear_algebra import planar_matmul
-from .pose import Motion, Parametrization
-from .problem import SQUARE_FLOOR, Columns
 
 
 class Linearization(NamedTuple):
@@ -47,12 +49,12 @@ class _Reprojection(NamedTuple):
 
     def cost(self) -> Tensor:
         """Huber cost, (B,)."""
-        return (self.inner * (self.distance - 0.5 * self.inner)).sum(0)
+        return split_huber(self.distance, self.inner).sum(0)
 
 
 def columns_cost(pose_type: Parametrization, columns: Columns, pose: Tensor) -> Tensor:
-    """`pose_cost` with objects last, (B, dim) -> (B,)."""
-    return _reproject(columns, pose_type.rotate(pose, columns.x3d), pose).cost()
+    """Robust cost, (B, dim) -> (B,)."""
+    return _reproject(columns, rotate(pose_type, pose, columns.x3d), pose).cost()
 
 
 def linearize(
@@ -73,15 +75,14 @@ def linearize(
         clip_jac: Whether projections that sit on a bound, or points held at ``z_min``, get a zero
             Jacobian.
     """
-    rotated = pose_type.rotate(pose, columns.x3d)  # (3, N, B)
+    rotated = rotate(pose_type, pose, columns.x3d)  # (3, N, B)
     view = _reproject(columns, rotated, pose)
     pull = columns.square_w2d * (view.inner / view.distance * view.inverse_depth)  # (2, N, B)
     if clip_jac:
         inside = (view.points == view.unbounded) & (view.depth > columns.z_min)
         pull = torch.where(inside, pull, torch.zeros_like(pull))
-    slides = [
-        _slide(columns, motion, view.points) for motion in pose_type.rotation_motions(rotated)
-    ]
+    motions = rotation_motions(pose_type, rotated)
+    slides = [_slide(columns, motion, view.points) for motion in motions]
     moments = _moments(pull * view.inverse_depth, pull * view.difference, [-view.points, *slides])
     return Linearization(view.cost(), *_assemble(columns, *moments))
 
@@ -91,9 +92,7 @@ def _reproject(columns: Columns, rotated: Tensor, pose: Tensor) -> _Reprojection
     depth = points[2]
     inverse_depth = depth.clamp(min=columns.z_min).reciprocal()
     unbounded = _skew(columns, points[:2]) * inverse_depth
-    clamped = unbounded
-    if columns.lower is not None or columns.upper is not None:
-        clamped = torch.clamp(unbounded, columns.lower, columns.upper)
+    clamped = torch.clamp(unbounded, columns.lower, columns.upper)
     difference = clamped - columns.x2d
     square = (difference * difference * columns.square_w2d).sum(0)
     distance = square.clamp(min=SQUARE_FLOOR).sqrt()
@@ -103,9 +102,9 @@ def _reproject(columns: Columns, rotated: Tensor, pose: Tensor) -> _Reprojection
 
 def _skew(columns: Columns, lateral: Tensor) -> Tensor:
     """Applies the skew to camera coordinates x and y, (2, N, B)."""
-    if columns.mix is None:
+    if columns.skew is None:
         return lateral
-    across, down = columns.mix[:, :, None].unbind(1)  # (2, 1, B)
+    across, down = columns.skew[:, :, None].unbind(1)  # (2, 1, B)
     return torch.addcmul(across * lateral[0], down, lateral[1])
 
 
@@ -151,11 +150,11 @@ def _assemble(
     full = [[rows[max(i, j)][min(i, j)] for j in range(size)] for i in range(size)]
     hessian = torch.stack([torch.stack(row) for row in full])
     gradient = torch.cat((vector[0], torch.stack([entry.sum(0) for entry in vector[1:]])))
-    if columns.mix is None:
+    if columns.skew is None:
         return hessian, gradient
     # from skewed coordinates to camera coordinates
-    transposed = columns.mix.transpose(0, 1)
+    transposed = columns.skew.transpose(0, 1)
     hessian = torch.cat((planar_matmul(transposed, hessian[:2]), hessian[2:]))
-    hessian = torch.cat((planar_matmul(hessian[:, :2], columns.mix), hessian[:, 2:]), dim=1)
+    hessian = torch.cat((planar_matmul(hessian[:, :2], columns.skew), hessian[:, 2:]), dim=1)
     lateral = planar_matmul(transposed, gradient[:2, None])[:, 0]
     return hessian, torch.cat((lateral, gradient[2:]))

@@ -1,0 +1,113 @@
+"""Which code computes.
+
+All heavy work of the layer passes through the functions of a `Backend`. They are pure: tensors in,
+tensors out, nothing random. There are three, of the same results up to rounding:
+
+* ``reference``: plain torch, which is what the others mean. It takes few kernels and never waits
+  for the device, so GPUs take it, and so do compilers, exporters and function transforms.
+* ``planar``: torch as a CPU likes it, taken there where Numba is not installed.
+* ``numba``: compiled loops (`compiled`), taken on a CPU.
+
+The environment variable ``EPROPNP_BACKEND`` names another than the one that would be taken.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from typing import Callable, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .reference.costs import is_compiling, pose_costs, pose_costs_gradient
+from .reference.posterior import sample_posterior
+from .reference.solver import solve, solve_subsets
+from .reference.subsets import draw_subsets
+
+SWITCH = 'EPROPNP_BACKEND'
+"""Environment variable that names the backend."""
+NAMES = ('reference', 'planar', 'numba')
+
+
+class Backend(NamedTuple):
+    """The functions; `reference` documents their arguments.
+
+    Attributes:
+        name: As in the switch.
+        draw_subsets: Random subsets of points.
+        solve_subsets: Poses of the subsets.
+        solve: Poses of all points, with cost and Gauss-Newton system.
+        pose_costs: Costs of many poses per object.
+        pose_costs_gradient: Their gradient by points and threshold.
+        sample_posterior: Adaptive importance sampling.
+    """
+
+    name: str
+    draw_subsets: Callable
+    solve_subsets: Callable
+    solve: Callable
+    pose_costs: Callable
+    pose_costs_gradient: Callable
+    sample_posterior: Callable
+
+
+REFERENCE = Backend(
+    'reference',
+    draw_subsets,
+    solve_subsets,
+    solve,
+    pose_costs,
+    pose_costs_gradient,
+    sample_posterior,
+)
+
+
+@cache
+def load(name: str) -> Backend | str:
+    """A backend, or why there is none.
+
+    Raises:
+        ValueError: If no backend has this name.
+    """
+    if name not in NAMES:
+        raise ValueError(f'{SWITCH} is {name!r}; set it to one of {", ".join(NAMES)}, or unset it')
+    if name == 'reference':
+        return REFERENCE
+    if name == 'planar':
+        from .planar import BACKEND as PLANAR
+
+        return PLANAR
+    try:
+        torch.zeros(1).numpy()
+        from .compiled import BACKEND as COMPILED
+    except Exception as error:  # a broken numba must not take the layer with it
+        return f'{type(error).__name__}: {error}'
+    return COMPILED
+
+
+def choose(tensor: Tensor) -> Backend:
+    """The backend for problems like ``tensor``.
+
+    Raises:
+        ValueError: If the switch names a backend that is unknown or not installed.
+    """
+    if tensor.device.type != 'cpu' or is_transforming(tensor):
+        return REFERENCE  # the others are for CPUs, and for plain tensors
+    name = os.environ.get(SWITCH, '')
+    found = load(name or 'numba')
+    if isinstance(found, Backend):
+        return found
+    if name:
+        raise ValueError(f'{SWITCH} is {name!r}, which does not load ({found}); unset it')
+    return load('planar')  # type: ignore[return-value]
+
+
+def is_transforming(*tensors: Tensor) -> bool:
+    """Whether plain operations are needed: by compilers, exporters, transforms, fake tensors."""
+    if is_compiling() or torch.jit.is_tracing():
+        return True
+    stack = getattr(getattr(torch._C, '_functorch', None), 'peek_interpreter_stack', None)
+    if stack is not None and stack() is not None:
+        return True
+    return any(type(tensor) not in (Tensor, torch.nn.Parameter) for tensor in tensors)

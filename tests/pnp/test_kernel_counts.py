@@ -1,0 +1,90 @@
+"""The plain path asks little of a GPU: few kernels, and it never waits for the device.
+
+The bounds are what the official layer takes (inference, and a training step forward and backward,
+of the 4DoF layer as published); the tests of the numbers of kernels count operations, not time.
+"""
+
+import sys
+
+import pytest
+import torch
+
+from epropnp_det.pnp import (
+    EProPnP4DoF,
+    EProPnP6DoF,
+    LMSolver,
+    MonteCarloPoseLoss,
+    PerspectiveCamera,
+)
+
+LAYERS = {4: EProPnP4DoF, 6: EProPnP6DoF}
+INFERENCE = {4: 488, 6: 600}
+TRAINING = {4: 2985, 6: 2985}
+
+
+@pytest.fixture(scope='module')
+def kernel_counts(repository):
+    sys.path.insert(0, str(repository / 'benchmarks'))
+    import kernel_counts
+
+    yield kernel_counts
+    sys.path.remove(str(repository / 'benchmarks'))
+
+
+@pytest.fixture(autouse=True)
+def plain(monkeypatch):
+    monkeypatch.setenv('EPROPNP_BACKEND', 'reference')
+
+
+@pytest.mark.parametrize('dof', [4, 6])
+def test_inference(random_objects, kernel_counts, dof):
+    objects = random_objects(5, points=24, dof=dof, dtype=torch.float32)
+    pnp = LAYERS[dof](solver=LMSolver(num_iter=5))
+    with torch.no_grad():
+        found = kernel_counts.count(lambda: pnp(*objects[:4], fast_mode=True))
+    assert found.kernels <= INFERENCE[dof]
+    assert found.waits == 0
+
+
+@pytest.mark.parametrize('dof', [4, 6])
+def test_training_step(random_objects, kernel_counts, dof):
+    objects = random_objects(5, points=24, dof=dof, dtype=torch.float32)
+    pnp, loss = LAYERS[dof](mc_samples=16), MonteCarloPoseLoss()
+    leaves = [tensor.clone().requires_grad_() for tensor in objects[:3]]
+
+    def step():
+        found = pnp.monte_carlo_forward(*leaves, objects.camera, pose_init=objects.pose)
+        loss(found.log_weights, found.cost_target, 1.0).backward()
+
+    found = kernel_counts.count(step)
+    assert found.kernels <= TRAINING[dof]
+    assert found.waits == 0
+
+
+def test_counts_kernels_and_waits(kernel_counts):
+    x = torch.arange(6.0)
+    assert kernel_counts.count(lambda: x[2:].view(2, 2).t()) == (0, 0)
+    assert kernel_counts.count(lambda: x * 2 + 1) == (2, 0)
+    assert kernel_counts.count(lambda: x[x > 2]).waits == 1
+    assert kernel_counts.count(lambda: bool(x.sum() > 0)).waits == 1
+
+
+@pytest.mark.parametrize('dof', [4, 6])
+def test_runs_on_a_gpu_that_is_not_there(random_objects, dof):
+    """Fake tensors raise at whatever would wait for the device or use the wrong one."""
+    if tuple(int(part) for part in torch.__version__.split('.')[:2]) < (2, 4):
+        pytest.skip('fake tensors of this torch want a real GPU')
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    objects = random_objects(5, points=24, dof=dof, dtype=torch.float32)
+    pnp, loss = LAYERS[dof](mc_samples=16, normalize=True), MonteCarloPoseLoss()
+    with FakeTensorMode():
+        shapes = (*objects[:3], objects.pose, objects.camera.cam2img)
+        x3d, x2d, w2d, pose, cam2img = (torch.empty(t.shape, device='cuda') for t in shapes)
+        loss.norm_factor = torch.ones((), device='cuda')
+        camera = PerspectiveCamera.from_image_size(cam2img, torch.empty(5, 2, device='cuda'))
+        fast = pnp(x3d, x2d, w2d, camera, fast_mode=True)
+        found = pnp.monte_carlo_forward(x3d, x2d, w2d, camera, pose, with_pose_plus=True)
+        value = loss(found.log_weights, found.cost_target, 1.0)
+    for tensor in (fast.pose, fast.valid, found.samples, found.pose_plus, found.ess, value):
+        assert tensor.device.type == 'cuda'

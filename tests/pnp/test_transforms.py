@@ -1,68 +1,13 @@
-"""Compilers and function transforms take the plain path, in numbers."""
+"""Function transforms take the reference by themselves, in numbers."""
 
 import pytest
 import torch
 
-from epropnp_det.pnp import EProPnP4DoF, EProPnP6DoF, LMSolver, MonteCarloPoseLoss, RSLMSolver
+from epropnp_det.pnp import EProPnP4DoF, EProPnP6DoF, LMSolver
 
 LAYERS = {4: EProPnP4DoF, 6: EProPnP6DoF}
 VERSION = tuple(int(part) for part in torch.__version__.split('.')[:2])
 needs_transforms = pytest.mark.skipif(VERSION < (2, 1), reason='needs torch.func of torch 2.1')
-needs_compiler = pytest.mark.skipif(VERSION < (2, 6), reason='needs a newer torch.compile')
-
-
-def small_layer(dof):
-    """Few iterations: the graphs of a compiler grow with them."""
-    search = RSLMSolver(num_points=6, num_proposals=4, num_iter=1)
-    return LAYERS[dof](
-        mc_samples=8, num_iter=2, solver=LMSolver(num_iter=2), init_solver=search, normalize=True
-    )
-
-
-def compiled(function):
-    torch._dynamo.reset()
-    return torch.compile(function, fullgraph=True, dynamic=True, backend='aot_eager')
-
-
-@needs_compiler
-@pytest.mark.parametrize('dof', [4, 6])
-def test_compiled_inference(random_objects, dof):
-    pnp = small_layer(dof)
-    run = compiled(lambda *args: pnp(*args, fast_mode=True))
-    for num, points in ((5, 20), (3, 12)):
-        objects = random_objects(num, points=points, dof=dof)
-        torch.manual_seed(0)
-        with torch.no_grad():
-            found = run(*objects[:4])
-        torch.manual_seed(0)
-        with torch.no_grad(), pytest.MonkeyPatch.context() as patch:
-            patch.setenv('EPROPNP_BACKEND', 'reference')
-            expected = pnp(*objects[:4], fast_mode=True)
-        torch.testing.assert_close(found.pose, expected.pose)
-        torch.testing.assert_close(found.pose_cov, expected.pose_cov)
-
-
-@needs_compiler
-@pytest.mark.parametrize('dof', [4, 6])
-def test_compiled_training_step(random_objects, dof, monkeypatch):
-    monkeypatch.setenv('EPROPNP_BACKEND', 'reference')
-    pnp, loss = small_layer(dof), MonteCarloPoseLoss().double().eval()
-    objects = random_objects(4, points=12, dof=dof)
-
-    def value(x3d, x2d, w2d):
-        found = pnp.monte_carlo_forward(
-            x3d, x2d, w2d, objects.camera, objects.pose, with_pose_plus=True
-        )
-        return loss(found.log_weights, found.cost_target, 1.0) + found.pose_plus.sum()
-
-    gradients = []
-    for function in (compiled(value), value):
-        leaves = [tensor.clone().requires_grad_() for tensor in objects[:3]]
-        torch.manual_seed(0)
-        function(*leaves).backward()
-        gradients.append([leaf.grad for leaf in leaves])
-    for ours, plain in zip(*gradients):
-        torch.testing.assert_close(ours, plain, rtol=1e-6, atol=1e-8)
 
 
 def solve_plus(pnp, objects):

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .noise import normal_like, uniform_like
 from .pose import normalize_quaternion
 from .reference.linear_algebra import invert_lower_triangular
 
@@ -171,17 +172,3 @@ class AngularCentralGaussian(NamedTuple):
         white = value @ invert_lower_triangular(self.scale_tril).transpose(-1, -2)
         log_det = self.scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
         return -log_det[..., None] - 2 * white.square().sum(-1).log() - math.log(2 * math.pi**2)
-
-
-def normal_like(
-    like: Tensor, shape: tuple[int, ...], generator: torch.Generator | None = None
-) -> Tensor:
-    """Standard normal numbers of the type and on the device of ``like``."""
-    return torch.randn(shape, dtype=like.dtype, device=like.device, generator=generator)
-
-
-def uniform_like(
-    like: Tensor, shape: tuple[int, ...], generator: torch.Generator | None = None
-) -> Tensor:
-    """Numbers in [0, 1) of the type and on the device of ``like``."""
-    return torch.rand(shape, dtype=like.dtype, device=like.device, generator=generator)

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .noise import normal_like, uniform_like
+
 Table = list[list[float]]
 """Coefficients of ``[R | t]`` and its derivatives: one row an entry, one column a monomial."""
 
@@ -125,7 +127,7 @@ class Pose4DoF(PoseParametrization):
         shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
         """Uniform yaw in [-pi, pi), (*shape, 1)."""
-        unit = torch.rand(*shape, 1, dtype=like.dtype, device=like.device, generator=generator)
+        unit = uniform_like(like, (*shape, 1), generator)
         return (unit - 0.5) * (2 * math.pi)
 
     @staticmethod
@@ -174,8 +176,7 @@ class Pose6DoF(PoseParametrization):
         shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
         """Uniform unit quaternions, (*shape, 4)."""
-        draw = torch.randn(*shape, 4, dtype=like.dtype, device=like.device, generator=generator)
-        return normalize_quaternion(draw)
+        return normalize_quaternion(normal_like(like, (*shape, 4), generator))
 
     @staticmethod
     def canonical(pose: Tensor) -> Tensor:

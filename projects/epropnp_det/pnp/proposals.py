@@ -16,10 +16,9 @@ from .distributions import (
     AngularCentralGaussian,
     StudentT,
     VonMisesUniform,
-    normal_like,
     num_draws,
-    uniform_like,
 )
+from .noise import normal_like, uniform_like
 from .pose import Parametrization, Pose4DoF, Pose6DoF
 from .reference.linear_algebra import cholesky_or, inverse_spd
 

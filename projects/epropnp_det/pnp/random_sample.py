@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from .backend import choose
-from .distributions import uniform_like
 from .levenberg_marquardt import LMSolver
+from .noise import uniform_like
 from .pose import Parametrization, Pose4DoF
 from .problem import Problem
 from .reference.subsets import SubsetNoise

@@ -6,6 +6,8 @@ them, whatever the size of the little systems; what is large is computed in plac
 fit a cache. `reference` says what is computed.
 """
 
+from functools import partial
+
 from ..backend import Backend
 from ..reference.posterior import sample_posterior
 from .costs import pose_costs, pose_costs_gradient
@@ -19,5 +21,5 @@ BACKEND = Backend(
     solve,
     pose_costs,
     pose_costs_gradient,
-    lambda *arguments: sample_posterior(*arguments, costs=pose_costs),
+    partial(sample_posterior, costs=pose_costs),
 )

@@ -17,6 +17,8 @@ def pytest_configure(config):
     # Tests fork, and a child hangs in the thread pool that its parent has used, if it has one.
     os.environ['OMP_NUM_THREADS'] = '1'
     torch.set_num_threads(1)
+    # Numba's compiles for a minute where nothing is cached; tests/pnp compares it with this one.
+    os.environ.setdefault('EPROPNP_BACKEND', 'planar')
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -6,9 +6,10 @@ import shutil
 import pytest
 
 from epropnp_det.datasets.prepare import prepare_nuscenes
-from epropnp_det.datasets.tables import OFFICIAL_CATEGORIES, load_tables, official_category
+from epropnp_det.datasets.tables import load_tables, official_category
 from epropnp_det.inputs import InputWarning
 from epropnp_det.inputs.notices import forget_notices
+from epropnp_det.taxonomy import CATEGORIES
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def prepare(root, **options):
 
 
 def flat(row):
-    names = {official: name for name, official in OFFICIAL_CATEGORIES.items()}
+    names = {official: name for name, official in CATEGORIES.items()}
     return {**row, 'name': names.get(row['name'], row['name'])}
 
 
@@ -48,7 +49,7 @@ def test_names_of_classes_are_categories(own_root, synthetic_root, tmp_path):
 
 @pytest.mark.parametrize('name', ['Car', ' traffic cone', 'construction-vehicle', 'PEDESTRIAN'])
 def test_spelling_of_categories(name):
-    assert official_category(name) in OFFICIAL_CATEGORIES.values()
+    assert official_category(name) in CATEGORIES.values()
     assert official_category('vehicle.car') == 'vehicle.car'
     assert official_category('animal') == 'animal'
 

@@ -7,22 +7,11 @@ import torch
 
 from epropnp_det.apis import init_detector
 from epropnp_det.checkpoints import read_checkpoint
+from epropnp_det.taxonomy import CLASSES
 from support import official_shapes
 from support.scripts import load
 
 CONFIG = 'configs/epropnp_det/epropnp_det_v1b_220312_r101_nuscenes.py'
-CLASSES = [
-    'car',
-    'truck',
-    'trailer',
-    'bus',
-    'construction_vehicle',
-    'bicycle',
-    'motorcycle',
-    'pedestrian',
-    'traffic_cone',
-    'barrier',
-]
 
 
 @pytest.fixture
@@ -43,7 +32,7 @@ def official(repository, tmp_path_factory):
     head = {'bbox_head.' + n: s for n, s in official_shapes.head_shapes('v1b_220312').items()}
     state = {name: torch.zeros(()).expand(shape) for name, shape in {**rest, **head}.items()}
     path = tmp_path_factory.mktemp('official') / 'epropnp_det_v1b_220312.pth'
-    meta = dict(CLASSES=CLASSES, epoch=12, mmdet_version='2.19.1')
+    meta = dict(CLASSES=list(CLASSES), epoch=12, mmdet_version='2.19.1')
     torch.save(dict(meta=meta, state_dict=state, optimizer=dict(lr=0.1)), path)
     return path
 

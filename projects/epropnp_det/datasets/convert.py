@@ -17,8 +17,9 @@ from nuscenes.eval.detection.utils import category_to_detection_name
 
 from ..boxes.arrays import UNIT_CORNERS, points_of_boxes, project
 from ..boxes.image_extent import image_bboxes, truncations
+from ..taxonomy import CLASSES
 from .rotations import quaternion_to_matrix
-from .submission import ATTRIBUTES, CLASS_ATTRIBUTES
+from .submission import ATTRIBUTES
 
 CAMERAS = (
     'CAM_FRONT',
@@ -28,7 +29,6 @@ CAMERAS = (
     'CAM_BACK_LEFT',
     'CAM_BACK_RIGHT',
 )
-CLASSES = tuple(CLASS_ATTRIBUTES)
 
 
 class Pose(NamedTuple):

@@ -23,7 +23,8 @@ from nuscenes import NuScenes
 from tqdm import tqdm
 
 from ..inputs import notice
-from .convert import CAMERAS, CLASSES, convert_samples, dropped_categories
+from ..taxonomy import CLASSES
+from .convert import CAMERAS, convert_samples, dropped_categories
 from .files import write_json, write_json_stream
 from .tables import TABLES, load_tables, split_name, split_samples
 

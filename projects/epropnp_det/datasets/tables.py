@@ -13,6 +13,7 @@ from nuscenes import NuScenes
 from nuscenes.utils.splits import create_splits_scenes, get_scenes_of_custom_split
 
 from ..inputs import read_lines, read_text
+from ..taxonomy import CATEGORIES
 
 TABLES = (
     'attribute',
@@ -72,25 +73,12 @@ COLUMNS = {
         'visibility': (),
     }.items()
 }
-# Categories of the official tables that stand for the classes of the detection benchmark.
-OFFICIAL_CATEGORIES = {
-    'car': 'vehicle.car',
-    'truck': 'vehicle.truck',
-    'trailer': 'vehicle.trailer',
-    'bus': 'vehicle.bus.rigid',
-    'construction_vehicle': 'vehicle.construction',
-    'bicycle': 'vehicle.bicycle',
-    'motorcycle': 'vehicle.motorcycle',
-    'pedestrian': 'human.pedestrian.adult',
-    'traffic_cone': 'movable_object.trafficcone',
-    'barrier': 'movable_object.barrier',
-}
 
 
 def official_category(name: str) -> str:
     """The official name of a category that tables of one's own call by its class, such as `car`."""
     plain = re.sub(r'[\s-]+', '_', name.strip().lower())
-    return OFFICIAL_CATEGORIES.get(plain, name)
+    return CATEGORIES.get(plain, name)
 
 
 class KeyframeTables(NuScenes):

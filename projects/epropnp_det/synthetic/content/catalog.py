@@ -22,18 +22,7 @@ _PRIORS = {
     'traffic_cone': ((0.41, 1.08, 0.41), (0.14, 0.27, 0.13)),
     'barrier': ((0.50, 0.99, 2.52), (0.17, 0.15, 0.62)),
 }
-CATEGORIES = {
-    'car': 'vehicle.car',
-    'truck': 'vehicle.truck',
-    'trailer': 'vehicle.trailer',
-    'bus': 'vehicle.bus.rigid',
-    'construction_vehicle': 'vehicle.construction',
-    'bicycle': 'vehicle.bicycle',
-    'motorcycle': 'vehicle.motorcycle',
-    'pedestrian': 'human.pedestrian.adult',
-    'traffic_cone': 'movable_object.trafficcone',
-    'barrier': 'movable_object.barrier',
-}
+# In the order of the official table, which is not that of labels.
 ATTRIBUTES = (
     'vehicle.moving',
     'vehicle.stopped',

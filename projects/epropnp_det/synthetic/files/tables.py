@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ...taxonomy import CATEGORIES
 from ..content.cameras import CAMERA_NAMES, LIDAR_NAME, LIDAR_TRANSLATION, LIDAR_YAW
-from ..content.catalog import ATTRIBUTES, CATEGORIES
+from ..content.catalog import ATTRIBUTES
 from ..content.terrain import Frame
 from ..content.world import KEYFRAME_INTERVAL, Pose, World
 from ..sensors.frame import Observation

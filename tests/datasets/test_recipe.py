@@ -37,3 +37,16 @@ def test_files_and_loaders():
 
 def test_default_classes_are_those_of_the_data_set():
     assert tuple(recipe.mono3d_data('here/')['val']['classes']) == NuScenesEProPnPDataset.CLASSES
+
+
+def test_kitti_has_its_own_classes_keys_and_files():
+    data = recipe.kitti_data('here/', scale=0.5, samples_per_gpu=2)
+    assert {data[part]['type'] for part in ('train', 'val', 'test')} == {'KittiEProPnPDataset'}
+    assert data['train']['ann_file'] == 'here/ImageSets/train.txt'
+    for part in ('train', 'val', 'test'):
+        assert steps_of(data[part])['ResizeMono3D']['scale'] == 0.5
+    keys = steps_of(data['train'])['Collect3D']['keys']
+    assert 'gt_bboxes_3d' in keys and 'attr_labels' not in keys
+    head = recipe.kitti_head()
+    assert head['detector']['num_classes'] == len(data['train']['classes'])
+    assert len(head['correspondence']['dim_coder']['means']) == len(data['train']['classes'])

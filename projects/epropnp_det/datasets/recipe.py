@@ -8,21 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ['META_KEYS', 'TRAIN_KEYS', 'mono3d_data', 'test_pipeline', 'train_pipeline']
+from .. import taxonomy
+from .kitti.convert import CLASSES as KITTI_CLASSES
 
-# Those of the official nuScenes detection task, in the order of its labels.
-CLASSES = [
-    'car',
-    'truck',
-    'trailer',
-    'bus',
-    'construction_vehicle',
-    'bicycle',
-    'motorcycle',
-    'pedestrian',
-    'traffic_cone',
-    'barrier',
+__all__ = [
+    'META_KEYS',
+    'TRAIN_KEYS',
+    'kitti_data',
+    'kitti_head',
+    'mono3d_data',
+    'test_pipeline',
+    'train_pipeline',
 ]
+
+CLASSES = list(taxonomy.CLASSES)
 TRAIN_KEYS = [
     'img',
     'gt_bboxes',
@@ -59,15 +58,27 @@ _ANNOTATIONS = dict(
     with_label_3d=True,
     with_bbox_depth=True,
 )
-_MODALITY = dict(
-    use_lidar=False, use_camera=True, use_radar=False, use_map=False, use_external=False
+_NUSCENES = dict(
+    type='NuScenesEProPnPDataset',
+    modality=dict(
+        use_lidar=False, use_camera=True, use_radar=False, use_map=False, use_external=False
+    ),
+)
+# Length, height, width of KITTI's classes in the training set.
+_KITTI_SIZES = dict(
+    means=[(0.84, 1.76, 0.66), (1.76, 1.74, 0.60), (3.88, 1.53, 1.63)],
+    stds=[(0.23, 0.11, 0.14), (0.18, 0.09, 0.12), (0.43, 0.14, 0.10)],
 )
 # docs/method.md 6.2; what fails is ignored, not trained as background
 _ANNOTATION_FILTER = dict(min_visibility=2, max_truncation=0.8, min_box_size=4)
 
 
 def train_pipeline(
-    steps: Sequence[dict], class_names: Sequence[str], pad: int = 32, to_float32: bool = False
+    steps: Sequence[dict],
+    class_names: Sequence[str],
+    pad: int = 32,
+    to_float32: bool = False,
+    keys: Sequence[str] = TRAIN_KEYS,
 ) -> list[dict]:
     """Image and ground truth, what a config does to them, and what the network wants.
 
@@ -76,6 +87,7 @@ def train_pipeline(
         class_names: Names of the classes.
         pad: Sides become multiples of this; 0 leaves them alone.
         to_float32: Whether the image is loaded as float32, as mmdet's photometric steps want it.
+        keys: What a network trains with; LiDAR points besides, where a step loads them.
     """
     lidar = ['lidar_points'] if any(step['type'] == 'LoadLidarMono3D' for step in steps) else []
     load = dict(type='LoadImageMono3D', **({'to_float32': True} if to_float32 else {}))
@@ -86,7 +98,7 @@ def train_pipeline(
         _NORMALIZE,
         *_padding(pad),
         dict(type='DefaultFormatBundle3D', class_names=class_names),
-        dict(type='Collect3D', keys=[*TRAIN_KEYS, *lidar], meta_keys=META_KEYS),
+        dict(type='Collect3D', keys=[*keys, *lidar], meta_keys=META_KEYS),
     ]
 
 
@@ -123,6 +135,8 @@ def mono3d_data(
     val_file: str = 'nuscenes_infos_val_mono3d.coco.json',
     test_file: str | None = None,
     annotation_filter: dict | None = None,
+    train_keys: Sequence[str] = TRAIN_KEYS,
+    dataset: dict = _NUSCENES,
     **loader,
 ) -> dict:
     """The ``data`` of a config: loaders, and the data sets of training, validation and test.
@@ -141,6 +155,8 @@ def mono3d_data(
         test_file: That of the test; the one of validation if None.
         annotation_filter: What training takes for objects (docs/method.md 6.2); see
             ``NuScenesEProPnPDataset``.
+        train_keys: As ``keys`` of :func:`train_pipeline`.
+        dataset: Class of the data sets, and what they take beside all this.
         **loader: ``samples_per_gpu``, ``workers_per_gpu`` and what else ``data`` may hold.
     """
     classes = list(CLASSES) if class_names is None else class_names
@@ -151,28 +167,59 @@ def mono3d_data(
     points = [] if lidar is None else [dict(type='LoadLidarMono3D', **lidar)]
     tested = [*resize, dict(type='FlipMono3D', flip_ratio=0.0), *crop]
 
-    def dataset(root: str, file: str, pipeline: list[dict], test_mode: bool, **more) -> dict:
+    def part(root: str, file: str, pipeline: list[dict], test_mode: bool, **more) -> dict:
         return dict(
-            type='NuScenesEProPnPDataset',
+            **dataset,
             data_root=root,
             ann_file=root + file,
             img_prefix=root,
             classes=classes,
             pipeline=pipeline,
-            modality=_MODALITY,
             test_mode=test_mode,
             box_type_3d='Camera',
             **more,
         )
 
-    trained = train_pipeline([*flip, *resize, *crop, *points], classes, pad)
+    trained = train_pipeline([*flip, *resize, *crop, *points], classes, pad, keys=train_keys)
     shown = test_pipeline(tested, classes, pad)
     kept = dict(annotation_filter=annotation_filter or _ANNOTATION_FILTER)
     return dict(
-        train=dataset(data_root, train_file, trained, False, **kept),
-        val=dataset(val_root or data_root, val_file, shown, True),
-        test=dataset(val_root or data_root, test_file or val_file, shown, True),
+        train=part(data_root, train_file, trained, False, **kept),
+        val=part(val_root or data_root, val_file, shown, True),
+        test=part(val_root or data_root, test_file or val_file, shown, True),
         **loader,
+    )
+
+
+def kitti_data(data_root: str, **options) -> dict:
+    """The ``data`` of a config for KITTI's own files.
+
+    Args:
+        data_root: Folder with ``training`` and ``ImageSets``, with a slash at its end.
+        **options: As for :func:`mono3d_data`.
+    """
+    # KITTI has no attributes, and its boxes say the rest.
+    absent = ('attr_labels', 'centers2d', 'depths')
+    kitti = dict(
+        dataset=dict(type='KittiEProPnPDataset'),
+        class_names=list(KITTI_CLASSES),
+        train_keys=[key for key in TRAIN_KEYS if key not in absent],
+        train_file='ImageSets/train.txt',
+        val_file='ImageSets/val.txt',
+        # What the benchmark's hardest level leaves out is ignored, not trained as background.
+        annotation_filter=dict(max_truncation=0.5, min_box_size=8),
+    )
+    return mono3d_data(data_root, **{**kitti, **options})
+
+
+def kitti_head() -> dict:
+    """What a ``bbox_head`` has for KITTI's three classes: no velocity, no attribute."""
+    count = len(KITTI_CLASSES)
+    return dict(
+        detector=dict(num_classes=count),
+        correspondence=dict(num_classes=count, dim_coder=_KITTI_SIZES),
+        losses=dict(loss_velo=None, loss_attr=None),
+        class_attributes=None,
     )
 
 

@@ -252,3 +252,14 @@ def ranges_table(ranges: Sequence[RangeScores], classes: Sequence[str]) -> str:
     for key, name in {'ap': 'mAP', **ERROR_NAMES}.items():
         rows.append([name, *(f'{scores.mean(key):.3f}' for scores in ranges)])
     return AsciiTable(rows).table
+
+
+def report(evaluation: Evaluation, classes: Sequence[str], title: str) -> str:
+    """All that an evaluation has to say, for people."""
+    parts = [f'{title}\n{metrics_table(evaluation.metrics, classes)}']
+    if evaluation.ranges:
+        table = ranges_table(evaluation.ranges, classes)
+        parts.append(f'AP (objects) and means by distance\n{table}')
+    if evaluation.plots:
+        parts.append(f'plots: {", ".join(map(str, evaluation.plots))}')
+    return '\n' + '\n\n'.join(parts)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,35 +14,31 @@ from mmdet3d.datasets import NuScenesMonoDataset
 from mmdet3d.datasets.builder import DATASETS
 from nuscenes.eval.detection.constants import DETECTION_NAMES
 
-from ..engine.result_pictures import write_result_picture
-from ..inputs import notice, read_lines
-from .annotation_check import camera_suspicions, check_annotation_file, read_annotation_file
+from ..inputs import read_lines
+from .annotation_check import read_annotation_file
 from .annotations import AnnotationFilter, Role, lies_in_image, parse_annotations
-from .completion import complete_annotations
 from .evaluation import (
     DEFAULT_SPLITS,
     check_evaluation_options,
     check_split,
     evaluate_submission,
     log_values,
-    metrics_table,
-    ranges_table,
+    report,
 )
 from .files import write_json
+from .index import index_annotations
+from .pictures import draw_results
 from .pipelines import LoadImageMono3D
 from .records import PackedRecords
 from .results import detections_by_name
-from .submission import SubmissionOptions, camera_of, check_poses, sample_entries
+from .submission import SubmissionOptions, check_poses, submission_entries
 from .tables import load_outline, load_tables, split_name
 
 MAX_REDRAWS = 200
-SHOWN_SCORE = 0.3
 NO_PREFIX = (
     'format_results needs jsonfile_prefix, the folder of the submission file; with test.py: '
     '--format-only --eval-options jsonfile_prefix=work_dirs/submission'
 )
-# Of an annotation, beside what is in its image and in the categories.
-UNUSED_FIELDS = ('file_name', 'image_id', 'segmentation', 'category_name', 'attribute_name')
 
 
 @MMDET_DATASETS.register_module()  # where mmdet3d looks for the parts of a list of ann_files
@@ -110,39 +104,15 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
             raise FileNotFoundError(
                 f'no annotation file {ann_file}; tools/prepare_nuscenes.py makes it'
             )
-        content = self._read_content(ann_file)
-        check_annotation_file(content, ann_file, self.CLASSES)
-        category_ids = {category['name']: category['id'] for category in content['categories']}
-        self.cat_ids = [category_ids[name] for name in self.CLASSES]
+        index = index_annotations(self._read_content(ann_file), ann_file, self.CLASSES)
+        self.info, self.max_attribute = index.info, index.max_attribute
+        self.cat_ids = index.category_ids
         self.cat2label = {cat_id: label for label, cat_id in enumerate(self.cat_ids)}
-        self.info = content.get('info') or {}
-        images = [
-            {'token': str(i['id']), 'filename': i['file_name'], **i} for i in content['images']
-        ]
-        for image in images:
-            for suspicion in camera_suspicions(image):
-                notice(
-                    ('camera', ann_file, suspicion.partition('(')[0]),
-                    f'{ann_file}: image {image["id"]}: {suspicion}; tools/validate_dataset.py '
-                    'draws the boxes over the images',
-                )
-        self.img_ids = [image['id'] for image in images]
-        self.sample_tokens = list(dict.fromkeys(image['token'] for image in images))
-        self.max_attribute = max(
-            (a.get('attribute_id', -1) for a in content['annotations']), default=-1
-        )
-        groups: dict[Any, list[dict]] = {image_id: [] for image_id in self.img_ids}
-        for annotation in content['annotations']:
-            groups[annotation['image_id']].append(annotation)
+        self.img_ids = [image['id'] for image in index.images]
+        self.sample_tokens = list(dict.fromkeys(image['token'] for image in index.images))
         self._rows = {image_id: row for row, image_id in enumerate(self.img_ids)}
-        self._annotations = PackedRecords(
-            [
-                {key: value for key, value in annotation.items() if key not in UNUSED_FIELDS}
-                for annotation in complete_annotations(image, groups[image['id']])
-            ]
-            for image in images
-        )
-        return images
+        self._annotations = index.annotations
+        return index.images
 
     @classmethod
     def get_classes(cls, classes: str | Sequence[str] | None = None) -> Sequence[str]:
@@ -264,21 +234,18 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
 
     def _format_bbox(self, results: Sequence[Mapping], jsonfile_prefix: str | None = None) -> str:
         """Writes the submission of one result name; every sample of the file gets an entry."""
-        members: dict[str, list[int]] = {token: [] for token in self.sample_tokens}
-        for index, image in enumerate(self.data_infos):
+        for image in self.data_infos:
             check_poses(image)
-            if self.eval_cameras is None or camera_of(image) in self.eval_cameras:
-                members[image['token']].append(index)
         ranges = self.eval_detection_configs.class_range
-        max_range = np.array([ranges.get(name, np.inf) for name in self.CLASSES])
-        entries: dict[str, list[dict]] = {token: [] for token in members}
-        for token, indices in members.items():
-            if indices:
-                detections = [results[index] for index in indices]
-                images = [self.data_infos[index] for index in indices]
-                entries[token] = sample_entries(
-                    detections, images, self.CLASSES, max_range, self.submission
-                )
+        entries = submission_entries(
+            results,
+            self.data_infos,
+            self.sample_tokens,
+            self.CLASSES,
+            np.array([ranges.get(name, np.inf) for name in self.CLASSES]),
+            self.submission,
+            self.eval_cameras,
+        )
         submission = {'meta': self.modality, 'results': entries}
         path = Path(jsonfile_prefix) / 'results_nusc.json'
         return str(write_json(path, submission, allow_nan=False))
@@ -351,23 +318,7 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
             show: Whether to open windows, too, where there is a screen.
             pipeline: Not used: images are loaded as for detection.
         """
-        if show and sys.platform.startswith('linux') and not os.environ.get('DISPLAY'):
-            notice('screen', 'show=True needs a screen; the pictures are written only')
-            show = False
-        load = LoadImageMono3D(**self.loading)
-        for index, result in enumerate(results):
-            image = self.data_infos[index]
-            loaded = load({'img_info': image, 'img_prefix': self.img_prefix})
-            write_result_picture(
-                Path(out_dir) / f'{index:06d}_{Path(image["file_name"]).stem}.jpg',
-                loaded['img'],
-                loaded['cam2img'],
-                result,
-                SHOWN_SCORE,
-                self.CLASSES,
-                self.get_ann_info(index),
-                show,
-            )
+        draw_results(self, results, out_dir, show)
 
     @property
     def loading(self) -> dict:
@@ -443,10 +394,5 @@ class NuScenesEProPnPDataset(NuScenesMonoDataset):
         title = f'{self.version} {split_name(self.eval_split)}'
         if self.eval_cameras is not None:
             title += f', what {", ".join(self.eval_cameras)} show'
-        print_log(f'\n{title}\n{metrics_table(evaluation.metrics, self.CLASSES)}', logger)
-        if evaluation.ranges:
-            table = ranges_table(evaluation.ranges, self.CLASSES)
-            print_log(f'\nAP (objects) and means by distance\n{table}', logger)
-        if evaluation.plots:
-            print_log(f'plots: {", ".join(map(str, evaluation.plots))}', logger)
+        print_log(report(evaluation, self.CLASSES, title), logger)
         return log_values(evaluation, self.CLASSES, f'{result_name}_NuScenes')

@@ -291,3 +291,35 @@ def sample_entries(
     parts = [camera_to_global(*pair, classes) for pair in zip(detections, images)]
     boxes = within_range(GlobalBoxes.concatenate(parts), images[0], max_range)
     return to_entries(suppress(boxes, options), images[0]['token'], classes)
+
+
+def submission_entries(
+    results: Sequence[Mapping],
+    images: Sequence[Mapping],
+    sample_tokens: Sequence[str],
+    classes: Sequence[str],
+    max_range: np.ndarray,
+    options: SubmissionOptions,
+    cameras: Sequence[str] | None = None,
+) -> dict[str, list[dict]]:
+    """Entries of each sample; one that shows nothing, or of which no camera counts, has none.
+
+    Args:
+        results: Detections of each image.
+        images: Records of the images.
+        sample_tokens: All samples of the file.
+        classes: Class names in the order of the labels.
+        max_range: Evaluation range of each class in metres, (classes,).
+        options: Thresholds.
+        cameras: Channels that count; None for all.
+    """
+    members: dict[str, list[int]] = {token: [] for token in sample_tokens}
+    for index, image in enumerate(images):
+        if cameras is None or camera_of(image) in cameras:
+            members[image['token']].append(index)
+    entries: dict[str, list[dict]] = {token: [] for token in members}
+    for token, indices in members.items():
+        if indices:
+            found, shown = ([items[index] for index in indices] for items in (results, images))
+            entries[token] = sample_entries(found, shown, classes, max_range, options)
+    return entries

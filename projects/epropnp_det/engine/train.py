@@ -31,17 +31,12 @@ RESUMABLE = {
 }
 
 
-def train_model(
-    model: nn.Module,
-    dataset: Dataset | Sequence[Dataset],
-    cfg: Config,
-    distributed: bool = False,
-    validate: bool = False,
-    timestamp: str | None = None,
-    meta: dict | None = None,
-) -> None:
-    """Trains a model, with the signature of the stock function; see :func:`prepare_training`."""
-    prepare_training(model, dataset, cfg, distributed, validate, timestamp, meta)()
+def train_model(*args: Any, **kwargs: Any) -> None:
+    """Trains a model: :func:`prepare_training`, whose arguments it takes, and then the training.
+
+    They are those of the stock function.
+    """
+    prepare_training(*args, **kwargs)()
 
 
 def prepare_training(

@@ -26,15 +26,14 @@ from ablation_study.measure import Measured, Shown, measure
 from ablation_study.report import Run, draw_intervals, draw_objects, markdown_table
 from mmcv import Config
 
+from epropnp_det.apis.chains import data_steps, training_step, write_config
 from epropnp_det.engine import (
-    Step,
     StepChain,
     StepFailed,
     config_fingerprint,
     load_config,
     with_data_root,
 )
-from epropnp_det.engine.steps import python
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIG = ROOT / 'configs' / 'epropnp_det' / 'epropnp_det_r18_objects_cpu.py'
@@ -110,20 +109,11 @@ def prepare_objects(args: argparse.Namespace) -> Path:
         return objects
     data = Path(args.data or Path(args.out) / 'data')
     if args.data is None:
-        tools, annotations = ROOT / 'tools', data / 'nuscenes_infos_val_mono3d.coco.json'
+        file = data / 'nuscenes_infos_val_mono3d.coco.json'
         sizes = ['--frames-per-scene', args.frames_per_scene, '--scale', 0.4]
-        render = python(
-            tools / 'make_synthetic_nuscenes.py', data, *sizes, '--workers', args.workers, '--force'
-        )
-        prepare = python(
-            tools / 'prepare_nuscenes.py', '--data-root', data, '--version', 'v1.0-mini'
-        )
-        StepChain(Path(args.out) / 'data_steps.json').run(
-            [
-                Step('data', 'Write a synthetic nuScenes', render, 300, (data,)),
-                Step('prepare', 'Prepare the annotation files', prepare, 30, (annotations,)),
-            ]
-        )
+        sizes += ['--workers', args.workers]
+        steps = data_steps(ROOT / 'tools', data, file, 'v1.0-mini', sizes, (300, 30))
+        StepChain(Path(args.out) / 'data_steps.json').run(steps)
     for name in missing:
         spec = CropSpec(copies=3 if name == 'train' else 1)
         source = data / f'nuscenes_infos_{name}_mono3d.coco.json'
@@ -144,20 +134,14 @@ def run_config(args: argparse.Namespace, variant: Variant, objects: Path) -> Con
 
 def train(args: argparse.Namespace, variant: Variant, seed: int, folder: Path, cfg: Config) -> None:
     """Trains one variant with one seed unless that is done."""
-    config, work = folder / 'config.py', folder / 'train'
-    folder.mkdir(parents=True, exist_ok=True)
-    cfg.dump(str(config))
-    command = python(
-        ROOT / 'tools' / 'train.py', config, '--work-dir', work, '--no-validate', '--auto-resume',
-        '--seed', seed, '--device', 'cpu',
-    )  # fmt: skip
-    step = Step(
-        'train',
-        f'Train {variant.name}, seed {seed}',
-        command,
+    step = training_step(
+        ROOT / 'tools',
+        write_config(cfg, folder / 'config.py'),
+        cfg,
+        folder / 'train',
         0.5 * args.iters,
-        (work,),
-        config_fingerprint(cfg),
+        ['--seed', seed, '--device', 'cpu'],
+        title=f'Train {variant.name}, seed {seed}',
     )
     StepChain(folder / 'steps.json').run([step])
 

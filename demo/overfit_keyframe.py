@@ -19,6 +19,7 @@ import epropnp_det  # noqa: F401  first, since it keeps mmcv quiet
 # isort: split
 from mmcv import Config, DictAction
 
+from epropnp_det.apis.chains import training_step, write_config
 from epropnp_det.engine import (
     Step,
     StepChain,
@@ -68,10 +69,7 @@ def prepare(args: argparse.Namespace) -> tuple[Path, Config]:
             f'no {cfg.data.test.ann_file}; pass --data-root DIR with the keyframe (its json and '
             'samples/). It is nuScenes data and so not part of the repository.'
         )
-    path = Path(args.work_dir) / 'config.py'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cfg.dump(str(path))
-    return path, cfg
+    return write_config(cfg, Path(args.work_dir) / 'config.py'), cfg
 
 
 def plan(args: argparse.Namespace, config: Path, cfg: Config) -> list[Step]:
@@ -79,16 +77,14 @@ def plan(args: argparse.Namespace, config: Path, cfg: Config) -> list[Step]:
     work, tools, mark = Path(args.work_dir), ROOT / 'tools', config_fingerprint(cfg)
     common = ['--seed', args.seed, *(['--device', args.device] if args.device else [])]
     results = work / 'results.pkl'
-    train = python(
-        tools / 'train.py', config, '--work-dir', work / 'train', '--no-validate',
-        '--auto-resume', *common,
-    )  # fmt: skip
     test = python(
         tools / 'test.py', config, work / 'train' / 'latest.pth', '--out', results,
         '--show-dir', work / 'vis', '--show-score-thr', args.score_thr, *common,
     )  # fmt: skip
     return [
-        Step('train', 'Train on the six images', train, 840, (work / 'train',), mark),
+        training_step(
+            tools, config, cfg, work / 'train', 840, common, title='Train on the six images'
+        ),
         Step('test', 'Detect and draw', test, 15, (results, work / 'vis'), mark),
     ]
 

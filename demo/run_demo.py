@@ -24,6 +24,7 @@ import epropnp_det  # noqa: F401  first, since it keeps mmcv quiet
 # isort: split
 from mmcv import Config, DictAction
 
+from epropnp_det.apis.chains import data_steps, training_step, write_config
 from epropnp_det.engine import (
     Step,
     StepChain,
@@ -117,10 +118,7 @@ def localise(args: argparse.Namespace) -> tuple[str, Config]:
     else:
         weights = weights_of(args)
         cfg = with_test_data(config_of(read_checkpoint(weights)['meta'], weights), data)
-    path = Path(args.work_dir) / 'config.py'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cfg.dump(str(path))
-    return str(path), cfg
+    return str(write_config(cfg, Path(args.work_dir) / 'config.py')), cfg
 
 
 def weights_of(args: argparse.Namespace) -> Path:
@@ -149,12 +147,6 @@ def plan(args: argparse.Namespace, config: str, cfg: Config) -> list[Step]:
     sizes = ['--split', split, '--preset', args.preset, '--scenes', args.scenes]
     sizes += ['--frames-per-scene', args.frames_per_scene, '--scale', args.scale]
     sizes += ['--seed', args.seed, '--workers', args.workers]
-    synthetic = python(tools / 'make_synthetic_nuscenes.py', data, *sizes, '--force')
-    prepare = python(tools / 'prepare_nuscenes.py', '--data-root', data, '--version', 'v1.0-mini')
-    train = python(
-        tools / 'train.py', config, '--work-dir', work / 'train', '--no-validate',
-        '--auto-resume', *common,
-    )  # fmt: skip
     test = python(
         tools / 'test.py', config, weights_of(args), '--eval', 'bbox',
         '--work-dir', work / 'eval', '--out', work / 'eval' / 'results.pkl', '--show-dir',
@@ -166,9 +158,10 @@ def plan(args: argparse.Namespace, config: str, cfg: Config) -> list[Step]:
     misplace = python(ROOT / 'benchmarks' / 'chance_level.py', config, results, '--out', chance)
     film = python(ROOT / 'demo' / 'make_video.py', work / 'vis', work / 'demo.mp4')
     steps = [
-        Step('data', 'Write a synthetic nuScenes', synthetic, 10 + 60 * images, (data,)),
-        Step('prepare', 'Prepare the annotation files', prepare, 15, (data / ANNOTATIONS,)),
-        Step('train', 'Train the small network', train, 570, (work / 'train',), mark),
+        *data_steps(
+            tools, data, data / ANNOTATIONS, 'v1.0-mini', sizes, (10 + 60 * images, 15)
+        ),
+        training_step(tools, config, cfg, work / 'train', 570, common),
         Step(
             'test', 'Evaluate with nuscenes-devkit, draw', test, 10 + 30 * images,
             (work / 'eval', work / 'vis'), mark,

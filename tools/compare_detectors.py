@@ -4,6 +4,9 @@ Writes a synthetic nuScenes, trains both detectors with several seeds, evaluates
 official devkit and writes table.md, results.json and comparison.png. Both configs are in
 configs/proof. Finished runs are kept: the same command goes on where it was, and with more seeds it
 trains only what is new.
+
+Example:
+    python tools/compare_detectors.py --seeds 0 1 2
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from epropnp_det.apis.chains import data_steps, training_step, write_config
 from epropnp_det.engine import (
     Step,
     StepChain,
@@ -68,10 +72,7 @@ def localise(args: argparse.Namespace, name: str) -> Path:
         part.update(data_root=root, img_prefix=root, ann_file=file, eval_ranges=RANGES)
     if args.iters is not None:
         cfg.runner.max_iters = args.iters
-    path = work / f'{DETECTORS[name].stem}.py'
-    path.parent.mkdir(parents=True, exist_ok=True)
-    cfg.dump(str(path))
-    return path
+    return write_config(cfg, work / f'{DETECTORS[name].stem}.py')
 
 
 def run_dir(args: argparse.Namespace, name: str, seed: int) -> Path:
@@ -87,32 +88,27 @@ def plan(args: argparse.Namespace) -> list[Step]:
         root = work / ('train' if split == 'train' else 'test')
         sizes = ['--split', split, '--preset', 'rich', '--scenes', scenes, '--scale', args.scale]
         sizes += ['--frames-per-scene', args.frames_per_scene, '--seed', args.data_seed]
-        sizes += ['--workers', args.workers, '--no-statistics', '--force']
-        write = python(tools / 'make_synthetic_nuscenes.py', root, *sizes)
+        sizes += ['--workers', args.workers, '--no-statistics']
         file = root / f'nuscenes_infos_{split}_mono3d.coco.json'
-        prepare = python(
-            tools / 'prepare_nuscenes.py', '--data-root', root, '--version', 'v1.0-trainval'
-        )
-        seconds = 0.6 * scenes * args.frames_per_scene
-        steps.append(Step(f'write {split}', f'Write {split} scenes', write, seconds, (root,)))
-        steps.append(Step(f'prepare {split}', f'Prepare {split}', prepare, 30, (file,)))
+        seconds = (0.6 * scenes * args.frames_per_scene, 30)
+        steps += data_steps(tools, root, file, 'v1.0-trainval', sizes, seconds, part=split)
     device = ['--device', args.device] if args.device else []
     for seed in args.seeds:
         for name in DETECTORS:
             config, out = localise(args, name), run_dir(args, name, seed)
             cfg = load_config(config)
             mark, options = config_fingerprint(cfg), [*device, '--seed', seed]
-            train = python(
-                tools / 'train.py', config, '--work-dir', out, '--no-validate', '--auto-resume',
-                *options,
-            )  # fmt: skip
             test = python(
                 tools / 'test.py', config, out / 'latest.pth', '--eval', 'bbox', '--work-dir',
                 out / 'eval', *options,
             )  # fmt: skip
             title = f'{name}, seed {seed}'
             seconds = 0.6 * cfg.runner.max_iters
-            steps.append(Step(f'train {title}', f'Train {title}', train, seconds, (out,), mark))
+            steps.append(
+                training_step(
+                    tools, config, cfg, out, seconds, options, f'train {title}', f'Train {title}'
+                )
+            )
             metrics = (out / 'eval' / 'metrics.json',)
             steps.append(Step(f'test {title}', f'Test {title}', test, 120, metrics, mark))
     return steps

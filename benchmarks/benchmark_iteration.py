@@ -4,6 +4,7 @@ Both have the same backbone, pyramid, images, boxes and batch; heads are as wide
 take turns, and the table shows medians and the ratio of the two. Inference gets a score threshold
 that lets exactly as many candidates through, whatever the (random) weights.
 
+Example:
     python benchmarks/benchmark_iteration.py                  # small network, 4 x 384 x 160
     python benchmarks/benchmark_iteration.py --network full --repeats 1   # v2, ResNet-101-DCN
 """

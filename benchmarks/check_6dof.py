@@ -3,6 +3,9 @@
 Prints what docs/6dof.md shows: ADD and other accuracies; how many true poses lie in the 50 and 90 %
 regions of the posterior, with weights as the network gives them and corrected for the number of
 points; the time per crop, and of 100 poses beside a loop of EPnP and Gauss-Newton.
+
+Example:
+    python benchmarks/check_6dof.py --samples 64
 """
 
 from __future__ import annotations
@@ -32,7 +35,9 @@ SHOWN = ('ADD', 'projection', '5deg', 'MSSD', 'MSPD', 'rotation', 'translation')
 
 def main() -> None:
     """Runs the checks."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('--checkpoint', help='weights; those of the package by default')
     parser.add_argument('--config', help='config; that in the checkpoint by default')
     parser.add_argument('--samples', type=int, default=256, help='per object, for the calibration')

@@ -1,4 +1,4 @@
-"""Are the predicted uncertainties true? Errors against the posterior of each annotated object.
+r"""Are the predicted uncertainties true? Errors against the posterior of each annotated object.
 
 The head is asked where training asks it, at the point that answers for an annotated object, so no
 threshold on errors chooses what is looked at. Per object the script ranks the true value within the
@@ -6,6 +6,11 @@ posterior samples: if the posterior is right, half of the ranks are below 0.5 an
 also prints errors over predicted deviations, and the log-likelihood against one constant covariance
 that is fitted to the errors of the training split. One temperature (weights divided by its square
 root) is fitted on a split of its own; what it brings on the test split is in the second table.
+
+Example:
+    python benchmarks/check_calibration.py test/nuscenes_infos_val_mono3d.coco.json \
+        --train train/nuscenes_infos_train_mono3d.coco.json \
+        --calibrate third/nuscenes_infos_val_mono3d.coco.json
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 r"""Kill training at random moments, resume it, and compare with a run that nobody interrupted.
 
-    python benchmarks/kill_and_resume.py configs/epropnp_det/epropnp_det_r18_keyframe_cpu.py \
-        --kills 5 --cfg-options runner.max_iters=30
-
 Every parameter, buffer and optimiser state of the last checkpoints must be equal bit for bit (CPU,
 or a GPU with --deterministic networks).
+
+Example:
+    python benchmarks/kill_and_resume.py configs/epropnp_det/epropnp_det_r18_keyframe_cpu.py \
+        --kills 5 --cfg-options runner.max_iters=30
 """
 
 from __future__ import annotations

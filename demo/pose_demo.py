@@ -1,6 +1,7 @@
 """Estimate the poses of known objects in an image, and draw them and their posterior.
 
-python demo/pose_demo.py IMAGE --intrinsics FX FY CX CY --box X Y W H --mesh obj_000006.ply
+Example:
+    python demo/pose_demo.py IMAGE --intrinsics FX FY CX CY --box X Y W H --mesh obj_000006.ply
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def main() -> None:
     try:
         run(args)
     except (ValueError, FileNotFoundError) as error:
-        sys.exit(f'{type(error).__name__}: {error}')
+        sys.exit(f'error: {error}')
 
 
 def run(args: argparse.Namespace) -> None:

@@ -15,8 +15,7 @@ from nuscenes.eval.detection.constants import DETECTION_NAMES
 from epropnp_det.datasets.evaluation import (
     DEFAULT_SPLITS,
     evaluate_submission,
-    metrics_table,
-    ranges_table,
+    report,
 )
 from epropnp_det.datasets.submission_check import check_submission
 from epropnp_det.datasets.tables import load_tables
@@ -65,12 +64,7 @@ def main() -> None:
         )
     except (FileNotFoundError, ValueError) as error:
         sys.exit(f'error: {error}')
-    print(metrics_table(evaluation.metrics, DETECTION_NAMES))
-    if evaluation.ranges:
-        print('AP (objects) and means by distance')
-        print(ranges_table(evaluation.ranges, DETECTION_NAMES))
-    for path in evaluation.plots:
-        print(path)
+    print(report(evaluation, DETECTION_NAMES, args.file))
 
 
 if __name__ == '__main__':

@@ -1,4 +1,9 @@
-"""Write a *_mono3d.coco.json, such as that of the synthetic nuScenes, in KITTI's layout."""
+r"""Write a *_mono3d.coco.json, such as that of the synthetic nuScenes, in KITTI's layout.
+
+Example:
+    python tools/export_kitti.py data/synthetic/nuscenes_infos_train_mono3d.coco.json \
+        --img-prefix data/synthetic --out data/kitti
+"""
 
 import argparse
 import sys
@@ -11,7 +16,9 @@ from epropnp_det.datasets.kitti import export_kitti
 
 def main() -> None:
     """Writes images, calibrations, labels and the list of frames."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('ann_file', help='annotation file of nuScenes or KITTI classes')
     parser.add_argument('--img-prefix', required=True, help='folder of its images')
     parser.add_argument('--out', required=True, help='folder to write, data/kitti for our configs')

@@ -1,7 +1,8 @@
 """Render a small data set in BOP layout: made-up objects, two of them symmetric, or your own mesh.
 
-python tools/make_synthetic_linemod.py data/synthetic_linemod
-python tools/make_synthetic_linemod.py data/mine --model my.ply --unit 0.001
+Example:
+    python tools/make_synthetic_linemod.py data/synthetic_linemod
+    python tools/make_synthetic_linemod.py data/mine --model my.ply --unit 0.001
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def main() -> None:
             options = (number, 2 * args.seed + seed, args.backgrounds, progress)
             write_scenes(out / 'models', out / split, *options)
     except (ValueError, OSError) as error:
-        sys.exit(f'{type(error).__name__}: {error}')
+        sys.exit(f'error: {error}')
     print(f'next: python tools/prepare_lm.py {out / "train"} {out / "models"} {out / "prepared"}')
 
 

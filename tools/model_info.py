@@ -1,4 +1,8 @@
-"""Print parameters and multiply-adds of a network, by part."""
+"""Print parameters and multiply-adds of a network, by part.
+
+Example:
+    python tools/model_info.py configs/epropnp_det/epropnp_det_v2_r101_nuscenes.py
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,9 @@ from epropnp_det.apis import init_detector
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--shape', nargs=2, type=int, default=(672, 1600), metavar=('HEIGHT', 'WIDTH')

@@ -1,4 +1,8 @@
-"""Draw what training logs say: losses, gradient norm, learning rate, time, scores."""
+"""Draw what training logs say: losses, gradient norm, learning rate, time, scores.
+
+Example:
+    python tools/plot_logs.py work_dirs/first work_dirs/second --keys loss loss_pose
+"""
 
 from __future__ import annotations
 
@@ -21,7 +25,9 @@ Curves = dict[str, tuple[list[float], list[float]]]
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('logs', nargs='+', help='work_dirs or *.log.json files, one line each')
     parser.add_argument('--out', default='curves.png', help='picture to write')
     parser.add_argument('--keys', nargs='+', help='only these, such as loss loss_pose grad_norm')

@@ -1,6 +1,9 @@
 """Replay a training step that was not finite, as `work_dir/bad_steps/` holds it.
 
 Only files of your own runs: they are Python pickles, which can run any code.
+
+Example:
+    python tools/replay_step.py work_dirs/mine/bad_steps/iter_120_rank0.pth
 """
 
 from __future__ import annotations
@@ -21,7 +24,9 @@ from epropnp_det.engine.bad_steps import batch_names, replay_seed
 
 def parse_args() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument('file', help='work_dir/bad_steps/iter_*_rank*.pth')
     parser.add_argument('--config', help='instead of the config that the file holds')
     parser.add_argument('--device', help='cpu, cuda')

@@ -252,7 +252,7 @@ def main() -> None:
     text = f'As predicted:\n\n{table(test, model.CLASSES)}\n'
     text += f'With temperature {temperature:.2f}:\n\n{table(cooled, model.CLASSES)}\n'
     text += '\n'.join(f'{name}: {value:.3f}' for name, value in numbers.items()) + '\n'
-    (out / 'calibration.md').write_text(text)
+    (out / 'calibration.md').write_text(text, encoding='utf-8')
     (out / 'calibration.json').write_text(json.dumps(numbers, indent=1) + '\n')
     draw(
         [('as predicted', test), (f'temperature {temperature:.2f}', cooled)],

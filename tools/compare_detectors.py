@@ -119,7 +119,7 @@ def read_runs(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
     runs = {}
     for name in DETECTORS:
         files = [run_dir(args, name, seed) / 'eval' / 'metrics.json' for seed in args.seeds]
-        found = [json.loads(file.read_text()) for file in files if file.exists()]
+        found = [json.loads(file.read_text('utf-8')) for file in files if file.exists()]
         runs[name] = [
             {key.rpartition('/')[2]: value for key, value in one.items() if value is not None}
             for one in found
@@ -180,7 +180,7 @@ def main() -> None:
     if not any(runs.values()):
         sys.exit(f'error: no finished run below {work}; call it without --report-only')
     text = table(runs)
-    (work / 'table.md').write_text(text)
+    (work / 'table.md').write_text(text, encoding='utf-8')
     (work / 'results.json').write_text(json.dumps(runs, indent=1) + '\n')
     draw(runs, work / 'comparison.png')
     print(f'{text}\n{work}/table.md, results.json, comparison.png')

@@ -17,7 +17,8 @@ from mmdet3d.models import build_model
 
 import epropnp_6dof  # noqa: F401  registers the network
 from epropnp_6dof.checkpoints import convert_state, official_version
-from epropnp_det.engine.checkpoint_files import read_checkpoint, write_checkpoint
+from epropnp_det.checkpoints.command_line import add_conversion_arguments, read_source
+from epropnp_det.engine.checkpoint_files import write_checkpoint
 from epropnp_det.engine.config import load_config
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs' / 'epropnp_6dof'
@@ -33,15 +34,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('source', help='official checkpoint')
-    parser.add_argument('target', help='file to write')
-    parser.add_argument('--config', help='config to convert for; default: one of that version')
+    add_conversion_arguments(parser)
     parser.add_argument(
         '--transplant', action='store_true', help="keep CDPN's coordinate rows of the output layer"
-    )
-    parser.add_argument('--force', action='store_true', help='replace an existing file')
-    parser.add_argument(
-        '--trust', action='store_true', help='run code from the file, if it needs to be'
     )
     args = parser.parse_args()
     try:
@@ -58,9 +53,7 @@ def convert(args: argparse.Namespace) -> None:
         FileNotFoundError: If a file is missing.
         FileExistsError: If the target exists.
     """
-    if Path(args.target).exists() and not args.force:
-        raise FileExistsError(f'{args.target} exists; pass --force to replace it')
-    state = read_checkpoint(args.source, args.trust)['state_dict']
+    state = read_source(args)['state_dict']
     version = official_version(state)
     path = Path(args.config) if args.config else CONFIGS / DEFAULT_CONFIGS[version]
     config = load_config(path)

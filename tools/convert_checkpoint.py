@@ -22,10 +22,10 @@ from epropnp_det.checkpoints import (
     Conversion,
     convert_state,
     official_version,
-    read_checkpoint,
     version_of_config,
     write_checkpoint,
 )
+from epropnp_det.checkpoints.command_line import add_conversion_arguments, read_source
 from epropnp_det.engine.config import load_config
 
 CONFIGS = Path(__file__).resolve().parents[1] / 'configs' / 'epropnp_det'
@@ -42,13 +42,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('source', help='official checkpoint')
-    parser.add_argument('target', help='file to write')
-    parser.add_argument('--config', help='config to convert for; default: that of the version')
-    parser.add_argument('--force', action='store_true', help='replace an existing file')
-    parser.add_argument(
-        '--trust', action='store_true', help='run code from the file, if it needs to be'
-    )
+    add_conversion_arguments(parser)
     parser.add_argument('--quiet', action='store_true', help='print no table')
     return parser.parse_args()
 
@@ -70,9 +64,7 @@ def convert(args: argparse.Namespace) -> None:
         FileNotFoundError: If a file is missing.
         FileExistsError: If the target exists.
     """
-    if Path(args.target).exists() and not args.force:  # before minutes of work
-        raise FileExistsError(f'{args.target} exists; pass --force to replace it')
-    content = read_checkpoint(args.source, args.trust)
+    content = read_source(args)
     state, meta = content['state_dict'], content['meta']
     version = official_version(state)
     path = Path(args.config) if args.config else CONFIGS / DEFAULT_CONFIGS[version]

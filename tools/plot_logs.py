@@ -47,7 +47,7 @@ def read_curves(files: list[Path]) -> Curves:
     values: dict[str, dict[float, float]] = defaultdict(dict)
     length, last = 0, 0.0
     for file in files:
-        for line in file.read_text().splitlines():
+        for line in file.read_text('utf-8').splitlines():
             try:
                 entry = json.loads(line)
             except ValueError:

@@ -54,7 +54,9 @@ def main() -> None:
 def prepare(args: argparse.Namespace) -> None:
     """Maps of all images; new views and backgrounds from the images of the list."""
     out = Path(args.out)
-    wanted = json.loads(Path(args.image_ids).read_text())[args.list] if args.image_ids else None
+    wanted = (
+        json.loads(Path(args.image_ids).read_text('utf-8'))[args.list] if args.image_ids else None
+    )
     instances, models = read_layout(args.layout, args.split, args.models, args.objects, wanted)
     done = prepare_maps(instances, models, out / 'coordinate_maps', args.layout, progress)
     print(f'{done} coordinate maps made, {len(instances) - done} were up to date')

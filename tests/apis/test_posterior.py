@@ -2,10 +2,8 @@
 
 import numpy as np
 import pytest
-import torch
 from mmcv import Config
 from mmcv.runner import save_checkpoint
-from mmdet3d.models import build_model
 
 from epropnp_det.apis import (
     VIEWS,
@@ -15,6 +13,7 @@ from epropnp_det.apis import (
     view_sheet,
     wanted_for,
 )
+from support.untrained import untrained_detector
 
 CAM2IMG = np.array([[300.0, 0, 192], [0, 300, 108], [0, 0, 1]])
 
@@ -28,12 +27,9 @@ def files(repository, tmp_path_factory):
     cfg.model.backbone.base_channels = 16
     cfg.model.neck.in_channels = [32, 64, 128]
     cfg.model.test_cfg.update(score_thr=0.01, max_per_img=10)
-    torch.manual_seed(0)
-    model = build_model(cfg.model)
-    model.init_weights()
-    with torch.no_grad():
-        model.bbox_head.detector.conv_cls.bias.fill_(-1.0)
-    save_checkpoint(model, str(folder / 'model.pth'), meta={'CLASSES': cfg.class_names})
+    save_checkpoint(
+        untrained_detector(cfg), str(folder / 'model.pth'), meta={'CLASSES': cfg.class_names}
+    )
     cfg.dump(str(folder / 'config.py'))
     return folder
 

@@ -5,14 +5,13 @@ import re
 import sys
 
 import pytest
-import torch
 from mmcv import Config
 from mmcv.runner import save_checkpoint
-from mmdet3d.models import build_model
 
 from epropnp_det.engine.config import with_data_root
 from support.scripts import load
 from support.small_detector import small_data  # noqa: F401
+from support.untrained import untrained_detector
 
 
 @pytest.fixture
@@ -32,12 +31,7 @@ def folder(repository, small_data, tmp_path):  # noqa: F811
     cfg.data.test.pipeline[1].transforms[1].top = 0
     cfg.model.test_cfg.update(score_thr=0.01, max_per_img=10, fast_mode=False)
     (tmp_path / 'config.json').write_text(json.dumps(cfg._cfg_dict.to_dict()))
-    torch.manual_seed(0)
-    model = build_model(cfg.model)
-    model.init_weights()
-    with torch.no_grad():
-        model.bbox_head.detector.conv_cls.bias.fill_(-1.0)
-    save_checkpoint(model, str(tmp_path / 'model.pth'))
+    save_checkpoint(untrained_detector(cfg), str(tmp_path / 'model.pth'))
     return tmp_path
 
 

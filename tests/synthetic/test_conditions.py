@@ -5,8 +5,6 @@ from functools import lru_cache
 import numpy as np
 import pytest
 from nuscenes.nuscenes import NuScenes
-from nuscenes.utils.data_classes import LidarPointCloud
-from nuscenes.utils.geometry_utils import points_in_box
 from PIL import Image
 
 from epropnp_det.synthetic import PRESETS, Spec, make_dataset, scene_world
@@ -17,6 +15,7 @@ from epropnp_det.synthetic.content.world import KEYFRAME_INTERVAL
 from epropnp_det.synthetic.files.statistics import choose_scenes, collect, draw_statistics
 from epropnp_det.synthetic.files.tables import token
 from epropnp_det.synthetic.sensors.frame import observe_frame
+from support.devkit import boxes_with_counted_points
 
 KINDS = ('hills', 'night+rain', 'dusk+crowd', 'empty')
 SPEC = Spec(scenes=4, frames=2, scale=0.12, conditions=KINDS)
@@ -100,11 +99,7 @@ def test_hills_pitch_the_boxes_and_keep_the_tables_consistent(nusc):
     scene, world = nusc.scene[0], scene_world(SPEC, 0)
     actors = {token(0, 'instance', world.name, k): a for k, a in enumerate(world.actors)}
     sample, tilts, checked = nusc.get('sample', scene['first_sample_token']), [], 0
-    path, boxes, _ = nusc.get_sample_data(sample['data'][LIDAR_NAME])
-    points = LidarPointCloud.from_file(path).points[:3]
-    for box in boxes:
-        record = nusc.get('sample_annotation', box.token)
-        assert points_in_box(box, points).sum() == record['num_lidar_pts']
+    for box, record in boxes_with_counted_points(nusc, sample):
         upright = nusc.get_box(box.token).orientation.rotation_matrix[2, 2]
         tilts.append(np.degrees(np.arccos(upright)))
         velocity = nusc.box_velocity(box.token)

@@ -51,10 +51,10 @@ def _read_scene(
     min_visibility: float,
 ) -> list[Instance]:
     annotations, cameras = (
-        json.loads((scene / f'scene_{name}.json').read_text()) for name in ('gt', 'camera')
+        json.loads((scene / f'scene_{name}.json').read_text('utf-8')) for name in ('gt', 'camera')
     )
     infos_path = scene / 'scene_gt_info.json'
-    infos = json.loads(infos_path.read_text()) if infos_path.is_file() else {}
+    infos = json.loads(infos_path.read_text('utf-8')) if infos_path.is_file() else {}
     files = {path.stem: path for path in _images(scene)}
     found = []
     for key in sorted(annotations, key=int):
@@ -143,7 +143,7 @@ def detected(
     """
     if path is None:
         return [_enlarged(instance, jitter, seed) for instance in instances]
-    table = json.loads(Path(path).read_text())
+    table = json.loads(Path(path).read_text('utf-8'))
     found = []
     for instance in instances:
         candidates = [

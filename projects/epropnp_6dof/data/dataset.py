@@ -164,7 +164,7 @@ class ObjectPoseDataset(Dataset):
 
 
 def _read_ids(path: str, name: str) -> list[int]:
-    lists = json.loads(Path(path).read_text())
+    lists = json.loads(Path(path).read_text('utf-8'))
     if name not in lists:
         raise ValueError(f'{path} has no list {name!r}; it has {sorted(lists)}')
     return lists[name]

@@ -96,7 +96,7 @@ def _instance(image: Path, stem: str, obj_id: int, detections: bool) -> Instance
 
 def _numbers(path: str, count: int) -> np.ndarray:
     """The last ``count`` numbers of a text file; DeepIM's pose files have one more at the top."""
-    numbers = [float(token) for token in Path(path).read_text().split()]
+    numbers = [float(token) for token in Path(path).read_text('utf-8').split()]
     if len(numbers) not in (count, count + (count == 12)):
         raise ValueError(f'{Path(path).name} holds {len(numbers)} numbers instead of {count}')
     return np.array(numbers[-count:])
@@ -106,7 +106,7 @@ def read_official_models(folder: str | Path) -> dict[int, ObjectModel]:
     """Reads ``models_info.txt``; meshes are ``NAME/NAME.ply`` in metres."""
     models = {}
     names = {obj_id: name for name, obj_id in LINEMOD.items()}
-    for line in (Path(folder) / 'models_info.txt').read_text().splitlines():
+    for line in (Path(folder) / 'models_info.txt').read_text('utf-8').splitlines():
         tokens = line.split()
         if not tokens:
             continue

@@ -74,7 +74,7 @@ def read_models(folder: str | Path, num_continuous: int = 32) -> dict[int, Objec
     if not path.is_file():
         raise FileNotFoundError(f'no {path}: give a folder of models in BOP layout')
     models = {}
-    for key, info in json.loads(path.read_text()).items():
+    for key, info in json.loads(path.read_text('utf-8')).items():
         try:
             low = np.array([info[f'min_{axis}'] for axis in 'xyz'])
             size = np.array([info[f'size_{axis}'] for axis in 'xyz'])

@@ -30,7 +30,7 @@ def frame_names(ann_file: str | Path) -> tuple[Path, list[str]]:
         names = sorted(f.stem for f in (path / 'image_2').glob('*') if f.suffix in SUFFIXES)
         folder = path
     else:
-        names = path.read_text().split()
+        names = path.read_text('utf-8').split()
         folder = path.parent.parent / ('testing' if path.stem == 'test' else 'training')
     if not names:
         raise FileNotFoundError(f'{path} names no frame; KITTI images lie in FOLDER/image_2')

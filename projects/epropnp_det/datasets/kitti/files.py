@@ -70,7 +70,7 @@ def read_objects(path: str | Path) -> KittiObjects:
     if not path.is_file():
         raise FileNotFoundError(f'no KITTI label file {path}')
     types, rows = [], []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
+    for number, line in enumerate(path.read_text('utf-8').splitlines(), start=1):
         words = line.split()
         if not words:
             continue
@@ -120,7 +120,7 @@ def read_projection(path: str | Path, camera: int = 2) -> np.ndarray:
     path, name = Path(path), f'P{camera}'
     if not path.is_file():
         raise FileNotFoundError(f'no KITTI calibration {path}')
-    for line in path.read_text().splitlines():
+    for line in path.read_text('utf-8').splitlines():
         key, _, values = line.partition(':')
         if key.strip() != name:
             continue

@@ -67,6 +67,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--detectors', nargs='+', choices=list(BUILDERS), default=list(BUILDERS), help='all'
     )
+    parser.add_argument(
+        '--works', nargs='+', choices=Works._fields, default=list(Works._fields), help='both'
+    )
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--device', help='cpu, cuda')
     parser.add_argument('--checkpoint', action='store_true', help='recompute the backbone')
@@ -300,7 +303,7 @@ def prepare(name: str, args: argparse.Namespace, device: str) -> Works:
 
 
 def serve(name: str, args: argparse.Namespace, device: str, connection: Any) -> None:
-    """Works on demand; answers with times and the peak memory of training in MiB."""
+    """Works on demand; answers with times and the peak memory so far in MiB."""
     torch.set_num_threads(args.threads)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     works = prepare(name, args, device)
@@ -394,10 +397,12 @@ def main() -> None:
     bar = mmcv.ProgressBar((args.warmup + args.repeats) * len(workers))
     for repeat in range(args.warmup + args.repeats):
         for name, worker in workers.items():
-            train, memory[name] = worker.ask('train')
-            test, _ = worker.ask('test')
+            times = {}
+            for work in args.works:
+                found, memory[name] = worker.ask(work)
+                times.update(found)
             if repeat >= args.warmup:
-                samples[name].append({**train, **test})
+                samples[name].append(times)
             bar.update()
     network = NETWORKS[args.network]
     width, height = network.size

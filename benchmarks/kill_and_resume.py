@@ -46,13 +46,23 @@ def parse_args() -> argparse.Namespace:
     return args
 
 
-def command(args: argparse.Namespace, name: str) -> list[str]:
+def write_config(source: str, every: int, folder: Path) -> Path:
+    """A config that saves so often, and otherwise is the one given; returns its path.
+
+    The command line of mmcv cannot name hooks.
+    """
+    path = folder / 'config.py'
+    hook = {'type': 'SaveLatestHook', 'interval': every}
+    path.write_text(f'_base_ = {str(Path(source).resolve())!r}\ncustom_hooks = [{hook}]\n')
+    return path
+
+
+def command(args: argparse.Namespace, config: Path, name: str) -> list[str]:
     """The training command of one run."""
-    hook = f"[{{'type':'SaveLatestHook','interval':{args.every}}}]"
-    options = [*args.cfg_options, f'custom_hooks={hook}']
     work_dir = str(Path(args.work_dir) / name)
-    head = [sys.executable, str(TRAIN), args.config, '--work-dir', work_dir, '--auto-resume']
-    return [*head, '--device', args.device, '--no-validate', '--cfg-options', *options]
+    head = [sys.executable, str(TRAIN), str(config), '--work-dir', work_dir, '--auto-resume']
+    options = ['--cfg-options', *args.cfg_options] if args.cfg_options else []
+    return [*head, '--device', args.device, '--no-validate', *options]
 
 
 def iterations_of(work_dir: Path) -> int:
@@ -110,9 +120,11 @@ def main() -> None:
     args = parse_args()
     folder = Path(args.work_dir)
     folder.mkdir(parents=True, exist_ok=True)
-    print(f'$ {shlex.join(command(args, "whole"))}', flush=True)
+    config = write_config(args.config, args.every, folder)
+    whole, killed = (command(args, config, name) for name in ('whole', 'killed'))
+    print(f'$ {shlex.join(whole)}', flush=True)
     begin = time.time()
-    if run_killed(command(args, 'whole'), folder / 'whole', None) != 0:
+    if run_killed(whole, folder / 'whole', None) != 0:
         sys.exit(f'error: training failed, see {folder}/whole.txt')
     total = iterations_of(folder / 'whole')
     print(f'whole run: {total} iterations in {time.time() - begin:.0f} s', flush=True)
@@ -120,23 +132,23 @@ def main() -> None:
     kills = 0
     while True:
         delay = rng.uniform(0, 3) if kills < args.kills else None
-        code = run_killed(command(args, 'killed'), folder / 'killed', delay)
+        code = run_killed(killed, folder / 'killed', delay)
         if code is not None:
             break
         kills += 1
         print(f'killed after {iterations_of(folder / "killed")} of {total} iterations', flush=True)
     if code != 0:
         sys.exit(f'error: training failed, see {folder}/killed.txt')
-    whole, killed = (
+    first, second = (
         torch.load(str(find_latest(folder / name)), map_location='cpu')
         for name in ('whole', 'killed')
     )
     found = [
         place
         for part in ('state_dict', 'optimizer')
-        for place in differences(whole[part], killed[part], part)
+        for place in differences(first[part], second[part], part)
     ]
-    print(f'{kills} kills; {len(whole["state_dict"])} tensors; {len(found)} differences')
+    print(f'{kills} kills; {len(first["state_dict"])} tensors; {len(found)} differences')
     print(''.join(f'    {place}\n' for place in found[:20]), end='')
     sys.exit(1 if found else 0)
 

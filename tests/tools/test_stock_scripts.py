@@ -77,6 +77,7 @@ def test_slurm_script_starts_our_training(config, repository, tmp_path):  # noqa
     (tmp_path / 'bin').mkdir()
     (tmp_path / 'bin/srun').write_text(srun)
     (tmp_path / 'bin/srun').chmod(0o755)
+    config.merge_from_dict({'load_from': None, 'resume_from': None, 'dist_params.backend': 'nccl'})
     config.custom_imports.imports.append('support.small_detector')
     config.dump(str(tmp_path / 'config.py'))
     paths = [repository / 'projects', repository / 'tests']

@@ -193,7 +193,7 @@ def detect_stream(
     flags = dict(with_samples=with_samples, with_points=with_points, with_maps=with_maps)
     wanted = {name: True for name, value in flags.items() if value}
     matrices = itertools.repeat(cam2img) if _is_matrix(cam2img) else iter(cam2img)
-    inputs = _inputs(model, images, matrices, exif)
+    inputs = network_inputs(model, images, matrices, exif)
     for batch in _batches_of_one_size(inputs, max(batch_size, 1)):
         results = forward(model, collate(list(batch), samples_per_gpu=len(batch)), **wanted)
         for sample, result in zip(batch, results):
@@ -216,10 +216,27 @@ def _matrices(images: Sequence, cam2img: np.ndarray | Sequence[np.ndarray]) -> l
     return matrices
 
 
-def _inputs(
-    model: nn.Module, images: Iterable[Image], matrices: Iterator[np.ndarray], exif: str
+def network_inputs(
+    model: nn.Module,
+    images: Iterable[Image],
+    matrices: Iterator[np.ndarray],
+    exif: str = 'auto',
 ) -> Iterator[dict]:
-    """Frames as the test pipeline of the model's config makes them."""
+    """Frames as the test pipeline of the model's config makes them, for ``mmcv``'s ``collate``.
+
+    Args:
+        model: From :func:`init_detector`.
+        images: Paths or BGR uint8 arrays (H, W, 3).
+        matrices: Intrinsics (3, 3), one per frame.
+        exif: As for :func:`detect`.
+
+    Yields:
+        One item of a test batch per frame.
+
+    Raises:
+        ValueError: If the intrinsics end before the frames, or a frame is no image.
+        FileNotFoundError: If an image is missing.
+    """
     test = model.cfg.data.test
     pipeline = Compose(copy.deepcopy(test.pipeline))
     box_type = get_box_type(test.get('box_type_3d', 'Camera'))

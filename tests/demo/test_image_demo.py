@@ -1,10 +1,11 @@
 import json
 import shutil
+from pathlib import Path
 
 import cv2
+import mmdet3d
 import numpy as np
 import pytest
-import torch
 from mmcv import Config
 from mmcv.runner import save_checkpoint
 from mmdet3d.models import build_model
@@ -68,9 +69,10 @@ def test_folder_of_images(demo, setup, batch_size, capsys):
     (found,) = entry['detections']
     assert found['class'] == 'car' and found['score'] == 0.9
     assert found['center'] == [0.0, 0.5, 5.0]
-    # left the camera with its boxes, right the bird's-eye view
+    # left the camera with its boxes, right the bird's-eye view, each below its title
     picture = cv2.imread(entry['picture'])
-    assert picture.shape == (576, 864 + 576, 3)  # small images are enlarged
+    height, width = picture.shape[:2]
+    assert 576 < height < 640 and width == 2 * 864  # small images are enlarged
     assert before == {path: path.read_bytes() for path in (setup / 'images').iterdir()}
     assert '6/6' in capsys.readouterr().err
 
@@ -144,12 +146,22 @@ def test_globs_that_the_shell_left_alone(demo, setup):
     assert run(demo, setup, images='images/[0-2].png') == 3
 
 
+def mixed_sizes(root, size):
+    image = cv2.imread(str(root / 'images' / '0.png'))
+    cv2.imwrite(str(root / 'images' / '1.png'), cv2.resize(image, size))
+
+
 def test_images_of_different_sizes_in_one_run(demo, setup):
-    image = cv2.imread(str(setup / 'images' / '0.png'))
-    cv2.imwrite(str(setup / 'images' / '1.png'), cv2.resize(image, (120, 80)))
+    mixed_sizes(setup, (120, 80))
     assert run(demo, setup, '--batch-size', '4', camera=('--focal', '100')) == 6
     entries = json.loads((setup / 'out' / 'detections.json').read_text())['images']
     assert [entry['cam2img'][0][2] for entry in entries] == [48, 60, 48, 48, 48, 48]
+
+
+def test_one_matrix_for_images_of_different_sizes_is_doubted(demo, setup):
+    mixed_sizes(setup, (192, 128))
+    with pytest.warns(InputWarning, match=r'1\.png.*of another resolution, such as 96 x 64'):
+        assert run(demo, setup, '--batch-size', '4') == 6
 
 
 def test_a_video_gives_a_video(demo, setup):
@@ -188,11 +200,24 @@ def test_an_interruption_keeps_what_was_found(demo, setup, monkeypatch):
     assert len(entries) == 2
 
 
-def stock_checkpoint(root):
-    """A checkpoint of mmdet3d's FCOS3D, as far as names go."""
-    names = ('backbone.conv1.weight', 'bbox_head.conv_dir_cls.weight', 'bbox_head.conv_reg.0.bias')
-    torch.save({'state_dict': {name: torch.zeros(3) for name in names}}, root / 'fcos3d.pth')
+def fcos3d_checkpoint(root):
+    """A checkpoint of mmdet3d's FCOS3D, small."""
+    path = Path(mmdet3d.__file__).parent / '.mim/configs/_base_/models/fcos3d.py'
+    model = Config.fromfile(str(path)).model
+    model.backbone = dict(type='ResNet', depth=18, base_channels=8)
+    model.neck.update(in_channels=[8, 16, 32, 64], out_channels=8)
+    model.bbox_head.update(in_channels=8, feat_channels=8, stacked_convs=1, norm_cfg=None)
+    model.bbox_head.update(dcn_on_last_conv=False, reg_branch=((8,),) * 5, cls_branch=(8,))
+    model.bbox_head.update(dir_branch=(8,), attr_branch=(8,))
+    save_checkpoint(build_model(model), str(root / 'fcos3d.pth'))
     return '--checkpoint', str(root / 'fcos3d.pth')
+
+
+def stated_size_and_mixed_sizes(root):
+    mixed_sizes(root, (120, 80))
+    camera = {'K': [[80, 0, 48], [0, 80, 32], [0, 0, 1]], 'width': 96, 'height': 64}
+    (root / 'stated.json').write_text(json.dumps(camera))
+    return ()
 
 
 def config_without_camera(root):
@@ -214,11 +239,16 @@ BAD_INPUTS = {
     'negative K': (dict(camera=('--focal', '0')), None, 'positive'),
     'no K': (dict(camera=('--intrinsics', 'none.csv')), None, '--focal'),
     'missing checkpoint': ({}, lambda root: ('--checkpoint', 'none.pth'), 'no checkpoint none'),
-    'checkpoint of FCOS3D': ({}, stock_checkpoint, 'belongs to another model'),
+    'checkpoint of FCOS3D': ({}, fcos3d_checkpoint, 'belongs to another model'),
     'config without camera': ({}, config_without_camera, "lacks 'camera'"),
     'missing config': ({}, lambda root: ('--config', 'none.py'), 'no config none.py'),
     'output not writable': ({}, file_in_the_way, 'cannot write into'),
     'empty folder': (dict(images='empty'), None, r'no image in .*\.jpg'),
+    'mixed sizes': (
+        dict(camera=('--intrinsics', 'stated.json')),
+        stated_size_and_mixed_sizes,
+        'for 96 x 64 pixels, the image has 120 x 80',
+    ),
     'unreadable video': (dict(images='bad.mp4'), None, 'not a video that OpenCV can read'),
     'video and images': ({}, lambda root: (str(root / 'bad.mp4'),), 'not both'),
     'unknown view': ({}, lambda root: ('--views', 'xray'), 'no view xray; there are 3d'),

@@ -31,9 +31,12 @@ from epropnp_det.apis import (
     init_detector,
     load_config,
     read_frames,
+    read_scenes,
+    record_samples,
     save_pictures,
 )
 from epropnp_det.apis.agreement import check_agreement
+from epropnp_det.apis.pictures import evenly_spread
 from epropnp_det.engine import (
     check_formatting,
     check_scoring,
@@ -44,7 +47,9 @@ from epropnp_det.engine import (
     select_device,
     start_processes,
 )
+from epropnp_det.progress import progress
 from epropnp_det.quiet import plain_warnings
+from epropnp_det.visualization.rerun_log import require_rerun
 
 # What ``cfg.evaluation`` says to the hook and not to ``dataset.evaluate``.
 HOOK_OPTIONS = ('interval', 'tmpdir', 'start', 'gpu_collect', 'save_best', 'rule', 'by_epoch')
@@ -62,8 +67,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--format-only', action='store_true', help='write the submission only')
     parser.add_argument('--eval', nargs='+', help="metric, for nuScenes 'bbox'")
     parser.add_argument('--show-dir', help='write pictures there')
-    parser.add_argument('--show-score-thr', type=float, default=0.3, help='for --show-dir')
-    parser.add_argument('--show-samples', type=int, help='pictures of that many samples only')
+    parser.add_argument(
+        '--rerun', help='detect again with posteriors and points, log it into this .rrd (rerun.io)'
+    )
+    parser.add_argument('--show-score-thr', type=float, default=0.3, help='of what is shown')
+    parser.add_argument('--show-samples', type=int, help='show that many samples only')
     parser.add_argument('--device', help='cpu, cuda; by default the GPU where there is one')
     parser.add_argument('--seed', type=int, default=0, help='random seed')
     parser.add_argument('--deterministic', action='store_true', help='deterministic CUDNN')
@@ -78,8 +86,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none')
     parser.add_argument('--local_rank', '--local-rank', type=int, default=0)
     args = parser.parse_args()
-    if not (args.out or args.eval or args.format_only or args.show_dir):
-        parser.error('nothing to do: pass --eval bbox, --format-only, --out FILE or --show-dir DIR')
+    if not (args.out or args.eval or args.format_only or args.show_dir or args.rerun):
+        parser.error(
+            'nothing to do: pass --eval bbox, --format-only, --out FILE, --show-dir DIR or --rerun'
+        )
     if args.eval and args.format_only:
         parser.error('--eval and --format-only exclude each other')
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
@@ -117,9 +127,12 @@ def check(args: argparse.Namespace, cfg: Config, dataset: Dataset) -> None:
     Raises:
         ValueError: If something makes no sense.
         FileNotFoundError: If something is missing.
+        ImportError: If --rerun lacks its package.
     """
     folders = [args.show_dir, args.work_dir or (args.format_only and work_dir(args))]
-    for path in (args.out, *(Path(folder) / 'new' for folder in folders if folder)):
+    if args.rerun:
+        require_rerun()
+    for path in (args.out, args.rerun, *(Path(folder) / 'new' for folder in folders if folder)):
         check_target(path)
     if args.eval:
         check_scoring(dataset, evaluation_options(args, cfg))
@@ -174,7 +187,26 @@ def show(args: argparse.Namespace, dataset: Dataset, results: list[dict]) -> Non
     print(f'{count} pictures in {args.show_dir} ({time.time() - start:.0f} s)')
 
 
-def finish(args: argparse.Namespace, cfg: Config, dataset: Dataset, results: list[dict]) -> None:
+def record(args: argparse.Namespace, dataset: Dataset, model: nn.Module) -> None:
+    """Logs samples, spread evenly, with ground truth, posteriors and points."""
+    samples = []
+    for part in data_parts(dataset):
+        frames = read_frames(part.ann_file, part.img_prefix or '', part.CLASSES)
+        samples += [group for scene in read_scenes(frames) for group in scene.samples]
+    shown = [samples[index] for index in evenly_spread(len(samples), args.show_samples)]
+    loading = getattr(next(data_parts(dataset)), 'loading', None)
+    with progress(total=len(shown), title='recording', unit='sample') as bar:
+        record_samples(args.rerun, model, shown, args.show_score_thr, loading, bar.update)
+    print(f'{len(shown)} samples in {args.rerun}; rerun {args.rerun} --web-viewer shows them')
+
+
+def finish(
+    args: argparse.Namespace,
+    cfg: Config,
+    dataset: Dataset,
+    results: list[dict],
+    model: nn.Module,
+) -> None:
     """Writes, evaluates and draws what was asked for; the results outlive whatever fails."""
     if args.out:
         mmcv.dump(results, args.out)
@@ -187,6 +219,8 @@ def finish(args: argparse.Namespace, cfg: Config, dataset: Dataset, results: lis
             evaluate(args, cfg, dataset, results)
         if args.show_dir:
             show(args, dataset, results)
+        if args.rerun:
+            record(args, dataset, model)
 
 
 def main() -> None:
@@ -204,13 +238,13 @@ def main() -> None:
         loader = build_loader(cfg, args.launcher != 'none')
         check(args, cfg, loader.dataset)
         model = load(args, cfg, loader.dataset)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, ImportError) as error:
         sys.exit(f'error: {error}')
     results = predict_dataset(model, loader, tmpdir=args.tmpdir)
     if results is None:  # of several processes the first one has them
         return
     try:
-        finish(args, cfg, loader.dataset, results)
+        finish(args, cfg, loader.dataset, results, model)
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
 

@@ -1,5 +1,6 @@
 """The plans of the two demos, and the scripts that they are made of."""
 
+import importlib.util
 import json
 import pickle
 import subprocess
@@ -14,6 +15,8 @@ from mmdet3d.datasets import NuScenesMonoDataset
 
 from epropnp_det.engine import plain_config
 from support.limits import CHILD_SECONDS
+
+HAS_RERUN = importlib.util.find_spec('rerun') is not None
 
 
 @pytest.fixture
@@ -120,6 +123,14 @@ def run_script(script, path, monkeypatch, *arguments):
     script(path).main()
 
 
+def recorded_places(path):
+    import rerun
+
+    recording = rerun.dataframe.load_recording(str(path))
+    table = recording.view(index='time', contents='/world/**').select().read_all()
+    return {name.split(':')[0] for name in table.column_names}
+
+
 def test_train_test_and_report(script, config, tmp_path, monkeypatch, capsys):
     """The three scripts of the keyframe demo, one after the other, as a user would call them."""
     monkeypatch.setattr('mmcv.runner.epoch_based_runner.time.sleep', lambda seconds: None)
@@ -136,9 +147,12 @@ def test_train_test_and_report(script, config, tmp_path, monkeypatch, capsys):
         script, 'tools/test.py', monkeypatch,
         tmp_path / 'config.py', work / 'latest.pth', '--eval', 'bbox', '--work-dir', work,
         '--out', work / 'results.pkl', '--show-dir', work / 'vis', '--device', 'cpu',
+        *(('--rerun', work / 'out.rrd') if HAS_RERUN else ()),
     )  # fmt: skip
     assert json.loads((work / 'metrics.json').read_text()) == {'a/mAP': 1.0}
     assert len(list((work / 'vis').glob('*.jpg'))) == 7
+    logged = {f'/world/CAM_BACK/{part}' for part in ('detections', 'ground_truth', 'image')}
+    assert not HAS_RERUN or recorded_places(work / 'out.rrd') >= logged
     results = pickle.loads((work / 'results.pkl').read_bytes())
     depth = float(results[0]['img_bbox']['boxes_3d'].gravity_center[0, 2])
     assert depth == pytest.approx(5 + 4 * 3 * 0.1)  # 12 steps

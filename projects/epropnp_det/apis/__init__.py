@@ -15,6 +15,7 @@ from .inference import detect, detect_stream, init_detector, resolve_config
 from .intrinsics import check_intrinsics, intrinsics_from_focal, intrinsics_of, read_intrinsics
 from .matching import Report, counted, match, report
 from .pictures import save_pictures
+from .recording import detect_samples, record_samples
 from .result_pictures import draw_result
 from .results import to_objects
 from .sequences import Scene, read_scenes, select_scene
@@ -30,6 +31,7 @@ __all__ = [
     'config_of',
     'counted',
     'detect',
+    'detect_samples',
     'detect_stream',
     'draw_result',
     'draw_view',
@@ -44,6 +46,7 @@ __all__ = [
     'read_frames',
     'read_intrinsics',
     'read_scenes',
+    'record_samples',
     'report',
     'resolve_config',
     'save_pictures',

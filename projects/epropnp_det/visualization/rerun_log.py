@@ -156,6 +156,7 @@ class RerunLog:
             origins=objects.boxes[known, 3:6],
             vectors=vectors[known],
             class_ids=objects.labels[known].astype(np.uint16),
+            show_labels=False,
         )
 
     def _points(self, objects: Objects, x3d: np.ndarray, w2d: np.ndarray) -> Any:
@@ -173,6 +174,7 @@ class RerunLog:
             placed.reshape(-1, 3),
             radii=0.03 * np.sqrt(np.clip(share, 0.2, 6)).reshape(-1),
             class_ids=ids,
+            show_labels=False,
         )
 
     def _log(self, place: str, value: Any, static: bool = False) -> None:

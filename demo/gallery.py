@@ -28,10 +28,12 @@ from epropnp_det.atomic import check_writable
 from epropnp_det.inputs import write_image
 from epropnp_det.progress import progress
 from epropnp_det.quiet import plain_warnings
-from epropnp_det.visualization import draw_legend, draw_panel
+from epropnp_det.visualization import draw_panel
 
 SHEET = ('3d', 'density', 'points', 'weights', 'scores', 'orientation')
 WIDTH = 1600
+TILE_WIDTH = 388
+"""Of the cameras in a mosaic, which with its view from above is as wide."""
 
 
 def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -72,15 +74,14 @@ def run(args: argparse.Namespace) -> list[Path]:
     with progress(total=len(shown) + len(sheets), title='gallery', unit='picture') as bar:
         for index, group in enumerate(shown):
             pixels, cameras = zip(*(frame.load() for frame in group))
-            found = detect(model, pixels, cameras, len(group), args.score_thr)
+            found = detect(model, pixels, cameras, len(group), args.score_thr, with_samples=True)
             views = [
                 detections.view(
                     image, cam2ego=frame.cam2ego, name=frame.camera, ground_truth=frame.ground_truth
                 )
                 for frame, image, detections in zip(group, pixels, found)
             ]
-            picture = draw_panel(views, model.CLASSES)
-            draw_legend(picture, model.CLASSES, ground_truth=True, out=picture)
+            picture = draw_panel(views, model.CLASSES, tile_width=TILE_WIDTH)
             written.append(_write(out / f'gallery_scene_{index}.jpg', picture))
             bar.update()
         for index, frame in enumerate(sheets):

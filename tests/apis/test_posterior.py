@@ -13,6 +13,7 @@ from epropnp_det.apis import (
     view_sheet,
     wanted_for,
 )
+from epropnp_det.visualization import titled
 from support.untrained import untrained_detector
 
 CAM2IMG = np.array([[300.0, 0, 192], [0, 300, 108], [0, 0, 1]])
@@ -107,9 +108,12 @@ def test_every_view_draws_what_detect_returned(files):
     for name in VIEWS:
         picture = draw_view(name, IMAGE, found)
         assert (picture is None) == (name == 'depth')
-        assert picture is None or (picture.dtype, picture.shape[2]) == (np.uint8, 3)
+        assert picture is None or picture.dtype == np.uint8
+        assert picture is None or picture.shape == IMAGE.shape
     sheet = view_sheet(list(VIEWS), IMAGE, found, min_height=216)
-    assert sheet.shape[0] == 216 * 5  # ten views, two in a row
+    cell = titled(IMAGE, 'title')
+    assert sheet.shape == (6 * cell.shape[0], 2 * cell.shape[1], 3)  # eleven views, two in a row
+    assert view_sheet(['depth'], IMAGE, found, min_height=216).shape == cell.shape
     nothing = found.above(2.0)
     assert view_sheet(['3d', 'density', 'points', 'orientation'], IMAGE, nothing).ndim == 3
     with pytest.raises(ValueError, match='no view xray'):

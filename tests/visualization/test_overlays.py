@@ -2,8 +2,11 @@ import numpy as np
 import pytest
 
 from epropnp_det.visualization import (
+    CameraView,
+    Objects,
     class_color,
     draw_bev,
+    draw_bev_density,
     draw_boxes_2d,
     draw_boxes_3d,
     draw_depth_map,
@@ -11,10 +14,14 @@ from epropnp_det.visualization import (
     draw_orientation_density,
     draw_points,
     draw_score_map,
+    draw_surround_bev,
+    titled,
 )
 
 CAM2IMG = np.array([[400.0, 0.0, 320.0], [0.0, 400.0, 180.0], [0.0, 0.0, 1.0]])
 CAR = np.array([[4.0, 1.5, 2.0, 5.0, 1.0, 20.0, -np.pi / 2]])
+FOUND = Objects(CAR, np.array([0]), np.array([0.5]))
+SAMPLES = CAR[:, None, 3:] + np.linspace(-1, 1, 50)[:, None]
 
 
 def blank():
@@ -27,7 +34,7 @@ def changed(picture):
 
 def test_2d_box_is_drawn_where_it_is_said_to_be():
     bbox = np.array([[100.0, 50, 200, 90]])
-    picture = draw_boxes_2d(blank(), bbox, [0], [0.5], show_labels=False)
+    picture = draw_boxes_2d(blank(), bbox, [0], [0.5], thickness=1, show_labels=False)
     rows, columns = np.nonzero(changed(picture))
     assert abs(columns.min() - 100) <= 1 and abs(columns.max() - 200) <= 1
     assert abs(rows.min() - 50) <= 1 and abs(rows.max() - 90) <= 1
@@ -111,6 +118,22 @@ def test_legend_shows_the_classes_asked_for():
     draw_legend(blank()[:12], ['car', 'truck'])
 
 
+def test_a_legend_grows_with_the_picture():
+    small, large = (
+        draw_legend(np.full((height, 1600, 3), 40, np.uint8), ['car']) for height in (480, 1200)
+    )
+    assert changed(large).sum() > 3 * changed(small).sum()
+
+
+def test_a_title_stands_above_the_picture():
+    picture = blank()
+    higher = titled(picture, 'boxes')
+    np.testing.assert_array_equal(higher[-360:], picture)
+    strip = higher[:-360]
+    assert 20 < len(strip) < 60 and strip.min() < 40 and strip.max() > 200
+    assert np.ptp(titled(picture, '')[:-360]) == 0
+
+
 def views(out):
     """Each view that draws over an image or canvas, called with ``out``."""
     x2d, w2d = np.full((1, 2, 2), 50.0), np.ones((1, 2, 2))
@@ -123,6 +146,8 @@ def views(out):
         'legend': lambda: draw_legend(blank(), ['car'], out=out),
         'bev': lambda: draw_bev(CAR, [0], [0.5], out=out),
         'orientation': lambda: draw_orientation_density(np.zeros(3), np.zeros(3), out=out),
+        'density': lambda: draw_bev_density(SAMPLES, np.zeros((1, 50)), [0], out=out),
+        'surround': lambda: draw_surround_bev([CameraView(blank(), CAM2IMG, FOUND)], out=out),
     }
 
 
@@ -130,7 +155,7 @@ def views(out):
 def test_every_view_draws_into_the_canvas_it_is_given(name):
     canvas = blank()
     assert views(canvas)[name]() is canvas
-    assert changed(canvas).any()
+    assert 0 < changed(canvas).mean() < 1
 
 
 @pytest.mark.parametrize('name', views(None))

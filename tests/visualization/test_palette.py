@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from epropnp_det.visualization import GROUND_TRUTH_COLOR, class_color
+from epropnp_det.visualization.palette import head_color
 
 # Machado et al. 2009, complete deficiency, linear RGB.
 DEFICIENCIES = {
@@ -43,6 +44,13 @@ def test_ten_classes_and_ground_truth_stay_apart_whatever_one_sees(name):
     colors = lab([*(class_color(i) for i in range(10)), GROUND_TRUTH_COLOR], DEFICIENCIES[name])
     distance = np.linalg.norm(colors[:, None] - colors[None], axis=-1)
     assert distance[~np.eye(11, dtype=bool)].min() > 24
+
+
+@pytest.mark.parametrize('name', DEFICIENCIES)
+def test_heads_stay_apart_whatever_one_sees(name):
+    colors = lab([head_color(k) for k in range(8)], DEFICIENCIES[name])
+    distance = np.linalg.norm(colors[:, None] - colors[None], axis=-1)
+    assert distance[~np.eye(8, dtype=bool)].min() > 10
 
 
 def test_further_classes_have_colours_too():

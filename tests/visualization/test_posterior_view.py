@@ -3,7 +3,13 @@ import pytest
 
 from epropnp_det.visualization import draw_bev, draw_bev_density, draw_orientation_density
 from epropnp_det.visualization.bev_view import camera_bev
-from epropnp_det.visualization.posterior_view import YAW_BINS, sample_shares, yaw_density
+from epropnp_det.visualization.posterior_view import (
+    REGIONS,
+    YAW_BINS,
+    position_density,
+    sample_shares,
+    yaw_density,
+)
 
 GREY = 250
 
@@ -41,6 +47,25 @@ def test_a_doubtful_object_is_fainter():
         for score in (0.9, 0.1)
     )
     assert sure.sum() < doubtful.sum()
+
+
+def test_regions_hold_their_share_of_the_samples():
+    canvas = camera_bev((600, 600), 40.0)
+    noise = np.random.default_rng(1).normal(size=(3000, 2)) @ [[1.5, 0], [1.0, 0.4]]
+    pixels = canvas.to_pixels(np.array([3.0, 20.0]) + noise)
+    density = position_density(pixels, np.full(3000, 1 / 3000), canvas)
+    columns, rows = np.floor(pixels - [density.left, density.top]).astype(int).T
+    held = [(density.values[rows, columns] >= level).mean() for level in density.levels]
+    np.testing.assert_allclose(held, REGIONS, atol=0.03)
+
+
+def test_regions_are_outlined():
+    samples = cloud([0.0, 1, 20, 0], [2.0, 0.1, 2.0, 0.1])[None]
+    picture = draw_bev_density(samples, np.zeros((1, 400)), [0], size=(600, 600)).astype(float)
+    plain = draw_bev_density(samples[:0], np.zeros((0, 400)), [], size=(600, 600))
+    across = np.abs(picture - plain).sum(axis=2)[round(582 - 20 * 0.94 * 10)]
+    on_line = across > 0.9 * across.max()
+    assert (np.diff(on_line.astype(int)) == 1).sum() == 4  # left and right of both regions
 
 
 def test_boxes_go_on_top_of_a_density():
@@ -96,3 +121,14 @@ def test_truth_and_solution_are_marked():
     plain = draw_orientation_density(np.zeros(9), np.zeros(9))
     marked = draw_orientation_density(np.zeros(9), np.zeros(9), solved=1.0, truth=2.0, title='car')
     assert (plain != marked).any()
+
+
+def test_the_title_of_a_rose_is_large_and_fits():
+    plain, named, long = (
+        draw_orientation_density(np.zeros(9), np.zeros(9), title=title, size=300)
+        for title in ('', 'car', 'construction vehicle 0.87, 13 m')
+    )
+    rows, columns = np.nonzero((named != plain).any(axis=2))
+    assert np.ptp(rows) > 8 and rows.min() > 260 and np.ptp(columns) < 100
+    _, columns = np.nonzero((long != plain).any(axis=2))
+    assert np.ptp(columns) > 200 and columns.min() > 2 and columns.max() < 297

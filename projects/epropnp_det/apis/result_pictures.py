@@ -33,7 +33,7 @@ def draw_result(
         truth: Annotations (``gt_bboxes_3d``, ``gt_labels_3d``), drawn in green.
 
     Returns:
-        BGR uint8, (H, W + H, 3).
+        BGR uint8, (H, W + H, 3), with names of classes a strip higher.
     """
     intrinsics = np.asarray(cam2img, dtype=np.float64)[:3, :3]
     real = None if truth is None else _annotated(truth)

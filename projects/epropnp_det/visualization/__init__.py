@@ -7,8 +7,9 @@ given as ``out``, so that views can be laid over each other.
 from ..boxes.arrays import box_corners, project
 from .bev_view import draw_bev, draw_surround_bev
 from .camera_view import draw_boxes_2d, draw_boxes_3d
+from .canvas import muted
 from .geometry import project_boxes_2d, project_segments
-from .legend import draw_legend
+from .legend import draw_color_bar, draw_key, draw_legend, legend_strip, titled
 from .map_view import draw_depth_map, draw_score_map
 from .palette import GROUND_TRUTH_COLOR, class_color
 from .panel import (
@@ -19,7 +20,7 @@ from .panel import (
     enlarged,
     layout_of,
 )
-from .points_view import draw_points
+from .points_view import draw_points, points_key
 from .posterior_view import draw_bev_density, draw_orientation_density
 from .values import LEVEL_CAMERA, CameraView, Objects
 from .video import VideoWriter, fitted
@@ -37,8 +38,10 @@ __all__ = [
     'draw_bev_density',
     'draw_boxes_2d',
     'draw_boxes_3d',
+    'draw_color_bar',
     'draw_depth_map',
     'draw_from_above',
+    'draw_key',
     'draw_legend',
     'draw_orientation_density',
     'draw_panel',
@@ -49,7 +52,11 @@ __all__ = [
     'enlarged',
     'fitted',
     'layout_of',
+    'legend_strip',
+    'muted',
+    'points_key',
     'project',
     'project_boxes_2d',
     'project_segments',
+    'titled',
 ]

@@ -18,6 +18,7 @@ from .canvas import (
     draw_text,
     fill_polygon,
     text_plate,
+    text_scale,
 )
 from .palette import GROUND_TRUTH_COLOR, class_color
 from .values import CameraView, Objects
@@ -137,6 +138,7 @@ def draw_surround_bev(
     class_names: Sequence[str] | None = None,
     max_range: float = 60.0,
     size: int = 900,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Draws all cameras of a frame in the ego frame: ego in the middle, forward up.
 
@@ -144,17 +146,18 @@ def draw_surround_bev(
         views: The cameras; ground truth of each is drawn where it has one.
         class_names: Names of the classes.
         max_range: Metres from the middle to the border.
-        size: Side of the square picture in pixels.
+        size: Side in pixels of a new picture, which is square.
+        out: Picture to draw over; by default a new one with rings and fields of view.
 
     Returns:
         BGR uint8, (size, size, 3).
     """
-    canvas = BevCanvas(size, size, (size / 2, size / 2), size / (2 * max_range))
-    picture = canvas.blank()
-    planes = [EGO_TO_BEV @ np.asarray(view.cam2ego, dtype=np.float64) for view in views]
-    for view, plane in zip(views, planes):
-        _draw_wedge(picture, canvas, view.cam2img, view.image.shape[1], plane, 0.25 * max_range)
-    _draw_rings(picture, canvas, max_range)
+    if out is not None:
+        check_canvas(out)
+    height, width = (size, size) if out is None else out.shape[:2]
+    canvas = surround_bev((width, height), max_range)
+    picture = blank_surround_bev(canvas, views, max_range) if out is None else out
+    planes = [ego_plane(view) for view in views]
     for view, plane in zip(views, planes):
         if view.ground_truth is not None:
             truth = view.ground_truth
@@ -164,6 +167,40 @@ def draw_surround_bev(
     ego = np.array([[-0.9, -1.0], [-0.9, 3.5], [0.9, 3.5], [0.9, -1.0]])
     fill_polygon(picture, canvas.to_pixels(ego), (60, 60, 60), 0.9)
     return picture
+
+
+def surround_bev(size: tuple[int, int], max_range: float) -> BevCanvas:
+    """Canvas around the ego, which stands in the middle; ``max_range`` metres ahead fit on.
+
+    Args:
+        size: Width and height in pixels.
+        max_range: Metres.
+    """
+    width, height = size
+    return BevCanvas(width, height, (width / 2, height / 2), height / (2 * max_range))
+
+
+def blank_surround_bev(
+    canvas: BevCanvas, views: Sequence[CameraView], max_range: float
+) -> np.ndarray:
+    """An empty view around the ego: range rings and the fields of view of the cameras.
+
+    Args:
+        canvas: From :func:`surround_bev`.
+        views: The cameras.
+        max_range: Metres.
+    """
+    picture = canvas.blank()
+    for view in views:
+        width, length = view.image.shape[1], 0.25 * max_range
+        _draw_wedge(picture, canvas, view.cam2img, width, ego_plane(view), length)
+    _draw_rings(picture, canvas, max_range)
+    return picture
+
+
+def ego_plane(view: CameraView) -> np.ndarray:
+    """Map (2, 4) from the frame of a camera to metres (right, ahead) of the ego."""
+    return EGO_TO_BEV @ np.asarray(view.cam2ego, dtype=np.float64)
 
 
 def to_plane(points: np.ndarray, plane: np.ndarray) -> np.ndarray:
@@ -184,7 +221,7 @@ def _draw_objects(
     footprints = canvas.to_pixels(to_plane(corners, plane))  # (n, 4, 2)
     count = len(footprints)
     order = range(count) if objects.scores is None else np.argsort(objects.scores, kind='stable')
-    thickness = max(1, round(canvas.height / 500))
+    thickness = max(1, round(canvas.height / 450))
     for i in order:
         label, footprint = int(objects.labels[i]), footprints[i]
         paint = class_color(label) if color is None else color
@@ -197,14 +234,15 @@ def _draw_objects(
 
 
 def _draw_rings(picture: np.ndarray, canvas: BevCanvas, max_range: float) -> None:
+    scale = 0.8 * text_scale(picture)
     angle = np.linspace(0, 2 * np.pi, 181)
     circle = np.stack([np.sin(angle), np.cos(angle)], axis=1)  # (181, 2)
     for radius in range(10, int(max_range) + 1, 10):
         ring = canvas.to_pixels(radius * circle)
         draw_segments(picture, np.stack([ring[:-1], ring[1:]], axis=1), RING_COLOR, 1)
         anchor = canvas.to_pixels(np.array([0.0, float(radius)]))
-        plate = text_plate(picture, f'{radius} m', anchor, 0.4)
-        draw_text(picture, f'{radius} m', plate, (120, 120, 120), 0.4, (BACKGROUND,) * 3)
+        plate = text_plate(picture, f'{radius} m', anchor, scale)
+        draw_text(picture, f'{radius} m', plate, (110, 110, 110), scale, (BACKGROUND,) * 3)
 
 
 def _draw_wedge(

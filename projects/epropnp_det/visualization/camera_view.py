@@ -15,7 +15,9 @@ from .canvas import (
     draw_segments,
     draw_text,
     fill_polygon,
+    line_width,
     text_plate,
+    text_scale,
 )
 from .palette import HEADINGLESS_CLASSES, class_color
 
@@ -23,7 +25,7 @@ from .palette import HEADINGLESS_CLASSES, class_color
 def label_text(label: int, score: float | None, class_names: Sequence[str] | None) -> str:
     """``car 0.87``, or ``class 3`` without names, or without the score where there is none."""
     known = class_names is not None and 0 <= label < len(class_names)
-    name = class_names[label] if known else f'class {label}'
+    name = class_names[label].replace('_', ' ') if known else f'class {label}'
     return name if score is None else f'{name} {score:.2f}'
 
 
@@ -73,7 +75,7 @@ def draw_boxes_3d(
         raise ValueError('draw_boxes_3d needs the intrinsics: pass cam2img=(3, 3) of this image')
     cam2img = geometry.as_cam2img(cam2img)
     _check_lengths(len(boxes), labels, scores)
-    thickness = thickness or _line_width(canvas)
+    thickness = thickness or line_width(canvas)
     order = np.argsort(-np.linalg.norm(boxes[:, 3:6], axis=1), kind='stable')
     paints = [class_color(int(label)) if color is None else tuple(color) for label in labels]
     for i in order:
@@ -120,7 +122,7 @@ def draw_boxes_2d(
     canvas = canvas_for(image, out)
     bboxes = np.asarray(bboxes, dtype=np.float64).reshape(-1, 4)
     _check_lengths(len(bboxes), labels, scores)
-    thickness = thickness or _line_width(canvas)
+    thickness = thickness or line_width(canvas)
     paints = [class_color(int(label)) if color is None else tuple(color) for label in labels]
     best = np.arange(len(bboxes)) if scores is None else np.argsort(-np.asarray(scores))
     known = [int(i) for i in best if np.isfinite(bboxes[i]).all()]
@@ -136,10 +138,6 @@ def draw_boxes_2d(
 def _check_lengths(count: int, labels: Sequence[int], scores: Sequence[float] | None) -> None:
     if len(labels) != count or (scores is not None and len(scores) != count):
         raise ValueError(f'{count} boxes need as many labels and scores')
-
-
-def _line_width(canvas: np.ndarray) -> int:
-    return max(1, round(canvas.shape[1] / 800))
 
 
 def _label_texts(
@@ -169,7 +167,7 @@ def _draw_box(
     hidden, solid = edges.visible & ~shown, edges.visible & shown
     faint = [round(0.6 * channel) for channel in color]
     draw_segments(canvas, edges.points[hidden], faint, max(1, thickness // 2))
-    draw_segments(canvas, edges.points[solid], color, thickness)
+    draw_segments(canvas, edges.points[solid], color, thickness, casing=True)
     if heading:
         base = corners[BOTTOM_FACE]
         line = np.stack([base.mean(axis=0), base[:2].mean(axis=0)])
@@ -185,7 +183,7 @@ def _draw_labels(
     texts: Sequence[str],
 ) -> None:
     """Writes labels above their 2D boxes in this order, without those that would cover another."""
-    scale = float(np.clip(canvas.shape[1] / 2400, 0.3, 0.7))
+    scale = text_scale(canvas)
     taken = np.zeros((0, 4))
     for i in order:
         plate = text_plate(canvas, texts[i], (bboxes[i, 0], bboxes[i, 1] - 2), scale)

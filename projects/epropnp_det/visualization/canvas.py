@@ -11,6 +11,7 @@ from .geometry import clip_to_canvas
 
 Color = Sequence[int]
 
+CASING_COLOR = (25, 25, 25)
 _SHIFT = 4
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -61,12 +62,45 @@ def check_canvas(out: np.ndarray) -> None:
         raise ValueError('out must be a writable, contiguous uint8 array')
 
 
-def draw_segments(canvas: np.ndarray, segments: np.ndarray, color: Color, thickness: int) -> None:
-    """Draws anti-aliased line segments, (n, 2, 2) in pixels, cut to the canvas."""
+def text_scale(canvas: np.ndarray) -> float:
+    """OpenCV font scale of what is written on a picture of this height."""
+    return float(np.clip(canvas.shape[0] / 1200, 0.4, 1.2))
+
+
+def line_width(canvas: np.ndarray) -> int:
+    """Pixels of what is drawn on a picture of this height."""
+    return max(1, -(-canvas.shape[0] // 300))
+
+
+def muted(image: np.ndarray) -> np.ndarray:
+    """A darker, greyer copy of a picture: what is drawn over it stands out.
+
+    Args:
+        image: BGR uint8, (H, W, 3).
+    """
+    grey = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
+    return cv2.addWeighted(image, 0.25, grey, 0.4, 0)
+
+
+def draw_segments(
+    canvas: np.ndarray, segments: np.ndarray, color: Color, thickness: int, casing: bool = False
+) -> None:
+    """Draws anti-aliased line segments, (n, 2, 2) in pixels, cut to the canvas.
+
+    Args:
+        canvas: The picture, (H, W, 3).
+        segments: End points.
+        color: BGR.
+        thickness: Pixels.
+        casing: Whether a dark line, a pixel wider on either side, lies below all of them, so that
+            they show on any ground.
+    """
     height, width = canvas.shape[:2]
     cut = clip_to_canvas(np.asarray(segments, dtype=np.float64).reshape(-1, 2, 2), width, height)
-    for start, end in _fixed_point(cut.points[cut.visible]).tolist():
-        cv2.line(canvas, start, end, color, thickness, cv2.LINE_AA, _SHIFT)
+    strokes = [(CASING_COLOR, thickness + 2)] * casing + [(color, thickness)]
+    for paint, stroke in strokes:
+        for start, end in _fixed_point(cut.points[cut.visible]).tolist():
+            cv2.line(canvas, start, end, paint, stroke, cv2.LINE_AA, _SHIFT)
 
 
 def draw_polygon(canvas: np.ndarray, polygon: np.ndarray, color: Color, thickness: int) -> None:
@@ -77,7 +111,7 @@ def draw_polygon(canvas: np.ndarray, polygon: np.ndarray, color: Color, thicknes
 
 
 def fill_polygon(canvas: np.ndarray, polygon: np.ndarray, color: Color, opacity: float) -> None:
-    """Blends a convex polygon, (k, 2) in pixels, into the canvas.
+    """Blends a polygon, (k, 2) in pixels, into the canvas.
 
     Only the rectangle around the polygon is touched, so that many small ones stay cheap.
     """
@@ -92,13 +126,11 @@ def fill_polygon(canvas: np.ndarray, polygon: np.ndarray, color: Color, opacity:
     painted = region.copy()
     # Far outside the canvas only the direction of an edge matters, and int32 must not overflow.
     local = np.clip(polygon - low, -1e6, 1e6)
-    cv2.fillConvexPoly(painted, _fixed_point(local), color, cv2.LINE_AA, _SHIFT)
+    cv2.fillPoly(painted, [_fixed_point(local)], color, cv2.LINE_AA, _SHIFT)
     region[:] = cv2.addWeighted(painted, opacity, region, 1 - opacity, 0)
 
 
-def text_plate(
-    canvas: np.ndarray, text: str, anchor: Sequence[float], scale: float = 0.5
-) -> np.ndarray:
+def text_plate(canvas: np.ndarray, text: str, anchor: Sequence[float], scale: float) -> np.ndarray:
     """Rectangle x1, y1, x2, y2 of one line of text, kept on the canvas.
 
     Args:
@@ -119,7 +151,7 @@ def draw_text(
     text: str,
     plate: np.ndarray,
     color: Color,
-    scale: float = 0.5,
+    scale: float,
     background: Color = (30, 30, 30),
 ) -> None:
     """Writes one line on a translucent plate that ``text_plate`` measured with the same scale."""

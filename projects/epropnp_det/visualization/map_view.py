@@ -5,7 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .canvas import canvas_for, draw_text, text_plate
+from .canvas import canvas_for
+from .legend import draw_color_bar
 
 
 def draw_score_map(
@@ -30,7 +31,7 @@ def draw_score_map(
     share = np.clip(warped, 0, 1)
     paint = cv2.applyColorMap(np.round(255 * share).astype(np.uint8), cv2.COLORMAP_INFERNO)
     _blend(canvas, paint, np.where(inside, 0.25 + 0.6 * np.sqrt(share), 0.0))
-    _color_bar(canvas, cv2.COLORMAP_INFERNO, ('0', 'score', '1'))
+    draw_color_bar(cv2.COLORMAP_INFERNO, ('0', 'score', '1'), canvas)
     return canvas
 
 
@@ -61,7 +62,7 @@ def draw_depth_map(
         np.round(255 * np.clip(warped, 0, 1)).astype(np.uint8), cv2.COLORMAP_VIRIDIS
     )
     _blend(canvas, paint, np.where(inside & (warped > 0), 0.75, 0.0))
-    _color_bar(canvas, cv2.COLORMAP_VIRIDIS, ('far', 'depth', f'{near:g} m'))
+    draw_color_bar(cv2.COLORMAP_VIRIDIS, ('far', 'depth', f'{near:g} m'), canvas)
     return canvas
 
 
@@ -93,17 +94,3 @@ def _blend(canvas: np.ndarray, paint: np.ndarray, opacity: np.ndarray) -> None:
     grey = cv2.cvtColor(cv2.cvtColor(canvas, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     mixed = opacity[..., None] * paint + (1 - opacity[..., None]) * grey
     canvas[:] = np.round(mixed).astype(np.uint8)
-
-
-def _color_bar(canvas: np.ndarray, color_map: int, texts: tuple[str, str, str]) -> None:
-    """A scale in the lower left corner, where the canvas has room for it."""
-    height, width = canvas.shape[:2]
-    bar_width, bar_height = min(160, width // 3), 10
-    if bar_width < 60 or height < 60:
-        return
-    ramp = np.linspace(0, 255, bar_width).round().astype(np.uint8)
-    bar = cv2.applyColorMap(np.repeat(ramp[None], bar_height, axis=0), color_map)
-    top = height - bar_height - 8
-    canvas[top : top + bar_height, 8 : 8 + bar_width] = bar
-    for text, x in zip(texts, (8, 8 + bar_width // 2 - 18, 8 + bar_width - 24)):
-        draw_text(canvas, text, text_plate(canvas, text, (x, top - 2), 0.35), (255, 255, 255), 0.35)

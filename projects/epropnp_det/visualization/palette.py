@@ -19,6 +19,18 @@ _CLASS_COLORS = (
     (136, 221, 187),  # barrier
 )
 
+_HEAD_COLORS = (
+    (0, 159, 230),  # orange
+    (233, 180, 86),  # sky blue
+    (115, 158, 0),  # green
+    (66, 228, 240),  # yellow
+    (178, 114, 0),  # blue
+    (0, 94, 213),  # vermilion
+    (167, 121, 204),  # purple
+    (240, 240, 240),  # white
+)
+"""BGR of Okabe and Ito's palette for every kind of sight; white for its black."""
+
 GROUND_TRUTH_COLOR = (20, 180, 20)
 """BGR of ground truth in every view (docs/method.md 7.3)."""
 
@@ -35,3 +47,8 @@ def class_color(label: int) -> tuple[int, int, int]:
         return _CLASS_COLORS[label]
     red, green, blue = colorsys.hsv_to_rgb(label * 0.618033988749895 % 1.0, 0.75, 0.9)
     return round(255 * blue), round(255 * green), round(255 * red)
+
+
+def head_color(head: int) -> tuple[int, int, int]:
+    """BGR colour of an attention head."""
+    return _HEAD_COLORS[head] if 0 <= head < len(_HEAD_COLORS) else class_color(10 + head)

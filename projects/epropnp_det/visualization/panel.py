@@ -7,9 +7,16 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from .bev_view import draw_bev, draw_surround_bev
+from .bev_view import (
+    blank_surround_bev,
+    draw_bev,
+    draw_surround_bev,
+    ego_plane,
+    surround_bev,
+)
 from .camera_view import draw_boxes_3d
-from .canvas import draw_text, text_plate
+from .canvas import draw_text, text_plate, text_scale
+from .legend import legend_strip
 from .posterior_view import draw_bev_density
 from .values import CameraView
 
@@ -27,6 +34,8 @@ def draw_panel(
     max_range: float = 60.0,
 ) -> np.ndarray:
     """Draws the cameras of one frame as a grid, and the surround bird's-eye view to their right.
+
+    Posteriors are drawn where the views have samples of them.
 
     Args:
         views: Cameras of one frame, at least one; a camera of the layout that is absent leaves a
@@ -52,8 +61,8 @@ def draw_panel(
         for row in layout
     ]
     grid = np.concatenate(rows, axis=0)
-    bird = draw_surround_bev(views, class_names, max_range, grid.shape[0])
-    return np.concatenate([grid, bird], axis=1)
+    bird = _surround(views, class_names, max_range, grid.shape[0])
+    return _with_legend(np.concatenate([grid, bird], axis=1), views, class_names)
 
 
 def draw_side_by_side(
@@ -67,18 +76,18 @@ def draw_side_by_side(
         max_range: Range of the bird's-eye view in metres.
 
     Returns:
-        BGR uint8, (H, W + H, 3).
+        BGR uint8, (H, W + H, 3), with names of classes a strip higher.
     """
     camera = draw_boxes_3d(view.image, *view.objects, cam2img=view.cam2img, class_names=class_names)
-    bird = draw_from_above(view, class_names, max_range, camera.shape[0])
-    return np.concatenate([camera, bird], axis=1)
+    bird = draw_from_above(view, class_names, max_range, (camera.shape[0], camera.shape[0]))
+    return _with_legend(np.concatenate([camera, bird], axis=1), [view], class_names)
 
 
 def draw_from_above(
     view: CameraView,
     class_names: Sequence[str] | None = None,
     max_range: float = 60.0,
-    size: int = 900,
+    size: tuple[int, int] = (900, 900),
 ) -> np.ndarray:
     """Draws one camera's bird's-eye view, over the posterior of its objects where that is known.
 
@@ -86,24 +95,24 @@ def draw_from_above(
         view: The camera; its ground truth, if any, shows green.
         class_names: Names of the classes.
         max_range: Range in metres.
-        size: Side of the square picture in pixels.
+        size: Width and height in pixels.
 
     Returns:
-        BGR uint8, (size, size, 3).
+        BGR uint8, (height, width, 3).
     """
     found, truth = view.objects, view.ground_truth
     field = dict(cam2img=view.cam2img, image_width=view.image.shape[1], max_range=max_range)
     density = None
     if view.samples is not None:
         posterior = (view.samples, view.log_weights, found.labels, found.scores)
-        density = draw_bev_density(*posterior, **field, size=(size, size))
+        density = draw_bev_density(*posterior, **field, size=size)
     return draw_bev(
         *found,
         gt_boxes=None if truth is None else truth.boxes,
         gt_labels=None if truth is None else truth.labels,
         class_names=class_names,
         **field,
-        size=(size, size),
+        size=size,
         out=density,
     )
 
@@ -159,6 +168,32 @@ def _tile(
     tile = draw_boxes_3d(
         image, *view.objects, cam2img=cam2img, class_names=class_names, show_labels=False
     )
-    plate = text_plate(tile, view.name, (4, size[1] - 4), 0.45)
-    draw_text(tile, view.name, plate, (255, 255, 255), 0.45)
+    scale = text_scale(tile)
+    plate = text_plate(tile, view.name, (4, size[1] - 4), scale)
+    draw_text(tile, view.name, plate, (255, 255, 255), scale)
     return tile
+
+
+def _surround(
+    views: Sequence[CameraView], class_names: Sequence[str] | None, max_range: float, size: int
+) -> np.ndarray:
+    """The bird's-eye view around the ego, over the posteriors where they are known."""
+    canvas = surround_bev((size, size), max_range)
+    picture = blank_surround_bev(canvas, views, max_range)
+    for view in views:
+        if view.samples is not None:
+            posterior = (view.samples, view.log_weights, view.objects.labels, view.objects.scores)
+            draw_bev_density(*posterior, plane=ego_plane(view), canvas=canvas, out=picture)
+    return draw_surround_bev(views, class_names, max_range, size, out=picture)
+
+
+def _with_legend(
+    picture: np.ndarray, views: Sequence[CameraView], class_names: Sequence[str] | None
+) -> np.ndarray:
+    """The picture above a strip that explains all colours, so that videos do not flicker."""
+    if class_names is None:
+        return picture
+    with_truth = any(view.ground_truth is not None for view in views)
+    height, width = picture.shape[:2]
+    strip = legend_strip(width, max(16, height // 20), class_names, with_truth)
+    return np.concatenate([picture, strip], axis=0)

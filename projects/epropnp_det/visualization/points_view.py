@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from .canvas import canvas_for
-from .palette import class_color
+from .canvas import Color, canvas_for
+from .palette import class_color, head_color
 
 COLOR_BY = ('object', 'head', 'weight', 'axis')
+X_COLOR, Y_COLOR, BOTH_COLOR = (255, 119, 34), (51, 221, 255), (160, 160, 160)
+"""BGR of points that pin x alone, y alone, both alike."""
 
 
 def draw_points(
@@ -37,7 +39,7 @@ def draw_points(
             share of the object's weight (dark to bright); ``'axis'``, which axis it pins: x blue,
             y yellow, both grey.
         num_heads: Heads of the sampler; points are stored head by head.
-        radius: Radius in pixels of a point of mean weight; by default it follows the image width.
+        radius: Radius in pixels of a point of mean weight; by default it follows the image size.
         out: Canvas to draw into, of the image's size; by default a copy of the image.
 
     Returns:
@@ -58,7 +60,7 @@ def draw_points(
     count = len(x2d)
     weight = np.nan_to_num(w2d.mean(axis=2))  # (n, N)
     share = weight / np.maximum(weight.mean(axis=1, keepdims=True), 1e-12)
-    radius = max(1.5, canvas.shape[1] / 500) if radius is None else radius
+    radius = max(1.5, canvas.shape[0] / 220) if radius is None else radius
     order = np.arange(count) if depths is None else np.argsort(-np.asarray(depths), kind='stable')
     for i in order:
         colors = _colors(color_by, int(i), share[i], w2d[i], labels, num_heads)
@@ -67,6 +69,21 @@ def draw_points(
             size = radius * float(np.clip(np.sqrt(share[i, k]), 0.5, 2.5))
             _disc(canvas, x2d[i, k], size, colors[k], float(opacity))
     return canvas
+
+
+def points_key(color_by: str, num_heads: int = 8) -> list[tuple[str, Color]]:
+    """What the colours mean, for ``draw_key``.
+
+    Args:
+        color_by: ``'head'`` or ``'axis'``; the other ones need the legend of the classes, or a
+            colour bar from dark to bright.
+        num_heads: Heads of the sampler.
+    """
+    if color_by == 'head':
+        return [(f'head {k + 1}', head_color(k)) for k in range(num_heads)]
+    if color_by == 'axis':
+        return [('pins x', X_COLOR), ('pins y', Y_COLOR), ('both alike', BOTH_COLOR)]
+    return []
 
 
 def _colors(
@@ -84,13 +101,13 @@ def _colors(
         return np.tile(paint, (num_points, 1))
     if color_by == 'head':
         per_head = max(1, num_points // max(num_heads, 1))
-        return np.array([class_color(10 + k // per_head) for k in range(num_points)])
+        return np.array([head_color(k // per_head) for k in range(num_points)])
     if color_by == 'weight':
         level = np.round(255 * np.clip(share / max(share.max(), 1e-12), 0, 1)).astype(np.uint8)
         return cv2.applyColorMap(level[:, None], cv2.COLORMAP_VIRIDIS)[:, 0]
     total = np.maximum(w2d.sum(axis=1), 1e-12)
     ratio = (w2d[:, 0] / total)[:, None]  # 1: x alone, 0: y alone
-    x_color, y_color, both = np.array([255, 119, 34]), np.array([51, 221, 255]), np.full(3, 160)
+    x_color, y_color, both = np.array(X_COLOR), np.array(Y_COLOR), np.array(BOTH_COLOR)
     return np.where(
         ratio > 0.5,
         both + (2 * ratio - 1) * (x_color - both),

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from .bev_view import CAMERA_TO_BEV, BevCanvas, blank_bev, camera_bev, to_plane
-from .canvas import check_canvas, draw_polygon, draw_segments, draw_text, fill_polygon, text_plate
+from .bev_view import BACKGROUND, CAMERA_TO_BEV, BevCanvas, blank_bev, camera_bev, to_plane
+from .canvas import (
+    Color,
+    check_canvas,
+    draw_polygon,
+    draw_segments,
+    draw_text,
+    fill_polygon,
+    text_plate,
+)
 from .palette import GROUND_TRUTH_COLOR, class_color
 
-DENSITY_GAIN = 40.0
-"""Share of an object's posterior in one pixel that is painted at 1 - exp(-1), times its score."""
+REGIONS = (0.5, 0.9)
+"""Shares of the posterior that lines surround."""
+MAX_CELLS = 80
+"""Of the grid along each axis on which a density is computed, before it is enlarged."""
 YAW_BINS = 72
+SOLVED_COLOR = (40, 40, 40)
+"""BGR of the solved heading."""
+PAPER = (BACKGROUND,) * 3
 
 
 def sample_shares(log_weights: np.ndarray) -> np.ndarray:
@@ -42,6 +56,9 @@ def draw_bev_density(
 ) -> np.ndarray:
     """Paints where each object may be, from above; ``draw_bev(..., out=...)`` puts boxes on top.
 
+    The samples become a density by a Gaussian kernel that is as long and wide as they are spread.
+    Lines surround the smallest regions that hold ``REGIONS`` of it.
+
     Args:
         samples: Poses ``[x, y, z, yaw]`` in the camera frame, (n, S, 4).
         log_weights: Unnormalised log-weights of the samples, (n, S).
@@ -66,16 +83,90 @@ def draw_bev_density(
         out = blank_bev(canvas, max_range, cam2img, image_width)
     if len(labels) == 0:
         return out
-    samples = np.asarray(samples, dtype=np.float64)
     shares = sample_shares(log_weights)
     strength = np.ones(len(labels)) if scores is None else np.asarray(scores, dtype=np.float64)
-    pixels = canvas.to_pixels(to_plane(samples[..., :3], plane))  # (n, S, 2)
-    for label in np.unique(np.asarray(labels, dtype=int)):
-        rows = np.asarray(labels) == label
-        mass = _histogram(pixels[rows], shares[rows] * strength[rows, None], canvas)
-        opacity = (1 - np.exp(-DENSITY_GAIN * mass))[..., None]
-        out[:] = np.round((1 - opacity) * out + opacity * np.array(class_color(int(label))))
+    positions = np.asarray(samples, dtype=np.float64)[..., :3]
+    pixels = canvas.to_pixels(to_plane(positions, plane))  # (n, S, 2)
+    for i in np.argsort(strength, kind='stable'):
+        density = position_density(pixels[i], shares[i], canvas)
+        if density is not None:
+            _paint(out, density, class_color(int(labels[i])), 0.35 + 0.65 * strength[i])
     return out
+
+
+class Density(NamedTuple):
+    """A density on a rectangle of pixels.
+
+    Attributes:
+        values: Relative to the peak, (h, w).
+        levels: Its value around the smallest region that holds each of ``REGIONS``.
+        left: Column of the first pixel.
+        top: Row of the first pixel.
+    """
+
+    values: np.ndarray
+    levels: tuple[float, ...]
+    left: int
+    top: int
+
+
+def position_density(pixels: np.ndarray, shares: np.ndarray, canvas: BevCanvas) -> Density | None:
+    """Turns weighted points into a density (kernel: half the variance of the normal rule).
+
+    Args:
+        pixels: Positions on the picture, (S, 2); those far beyond its borders are left out.
+        shares: Their weights, (S,).
+        canvas: The picture.
+
+    Returns:
+        The density; None where nothing of it lies on the picture.
+    """
+    size = np.array([canvas.width, canvas.height])
+    near = (np.abs(pixels - size / 2) <= 1.5 * size).all(axis=1) & (shares > 0)  # False for NaN
+    if not near.any():
+        return None
+    points, weights = pixels[near], shares[near] / shares[near].sum()
+    offsets = points - weights @ points
+    effective = 1 / (weights**2).sum()
+    kernel = 0.5 * effective ** (-1 / 3) * (weights[:, None] * offsets).T @ offsets
+    kernel += max(0.7, 0.1 * canvas.pixels_per_metre) ** 2 * np.eye(2)
+    reach = 3 * np.sqrt(np.diag(kernel))
+    heavy = points[weights > 1e-3 * weights.max()]
+    low = np.floor(np.clip(heavy.min(axis=0) - reach, 0, size)).astype(int)
+    high = np.ceil(np.clip(heavy.max(axis=0) + reach, 0, size)).astype(int)
+    if (high - low < 2).any():
+        return None
+    count = np.minimum(high - low, MAX_CELLS)  # columns and rows
+    cell = (high - low) / count
+    axes = [low[k] + cell[k] * (np.arange(count[k]) + 0.5) for k in range(2)]
+    grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 2)
+    whiten = np.linalg.inv(np.linalg.cholesky(kernel)).T
+    ours, theirs = grid @ whiten, points @ whiten
+    squares = (ours**2).sum(1)[:, None] + (theirs**2).sum(1) - 2 * ours @ theirs.T
+    values = np.exp(-0.5 * squares.clip(min=0)) @ weights  # (cells,)
+    if values.max() < 1e-12:
+        return None
+    values = values / values.max()
+    falling = np.sort(values)[::-1]
+    held = np.cumsum(falling) / falling.sum()
+    levels = tuple(float(falling[np.searchsorted(held, share)]) for share in REGIONS)
+    width, height = (high - low).tolist()
+    shown = cv2.resize(values.reshape(count[::-1]), (width, height), interpolation=cv2.INTER_CUBIC)
+    return Density(shown.clip(0, 1), levels, int(low[0]), int(low[1]))
+
+
+def _paint(out: np.ndarray, density: Density, color: Color, strength: float) -> None:
+    """Blends a density and the lines around its regions into the picture."""
+    values = density.values
+    height, width = values.shape
+    region = out[density.top : density.top + height, density.left : density.left + width]
+    opacity = 0.6 * strength * values
+    slope = np.hypot(*np.gradient(values)) + 1e-9
+    for level in density.levels:
+        line = np.clip(1.5 - np.abs(values - level) / slope, 0, 1)  # about two pixels wide
+        opacity = np.maximum(opacity, 0.9 * strength * line)
+    opacity = opacity[..., None]
+    region[:] = np.round((1 - opacity) * region + opacity * np.array(color))
 
 
 def draw_orientation_density(
@@ -96,7 +187,7 @@ def draw_orientation_density(
         solved: The solved yaw, drawn as a line.
         truth: The true yaw, drawn green.
         label: Class index, for the colour.
-        title: Written in the upper left corner.
+        title: Written below.
         size: Side in pixels of a new picture.
         out: Picture to draw into; by default a new white one.
 
@@ -104,10 +195,10 @@ def draw_orientation_density(
         The picture, BGR uint8.
     """
     if out is None:
-        out = np.full((size, size, 3), 250, dtype=np.uint8)
+        out = np.full((size, size, 3), BACKGROUND, dtype=np.uint8)
     check_canvas(out)
     height, width = out.shape[:2]
-    middle, reach = np.array([width / 2, height / 2]), 0.44 * min(width, height)
+    middle, reach = np.array([width / 2, 0.46 * height]), 0.42 * min(width, height)
     angle = np.linspace(0, 2 * np.pi, YAW_BINS + 1)
     for share in (0.5, 1.0):
         ring = middle + share * reach * np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -118,15 +209,18 @@ def draw_orientation_density(
     # Yaw turns from camera x (right) to -z (towards the viewer), which is down on the picture.
     centers = (np.arange(YAW_BINS) + 0.5) * 2 * np.pi / YAW_BINS
     rose = middle + radius[:, None] * np.stack([np.cos(centers), np.sin(centers)], axis=1)
-    for start, end in zip(rose, np.roll(rose, -1, axis=0)):
-        fill_polygon(out, np.stack([middle, start, end]), class_color(label), 0.45)
+    fill_polygon(out, rose, class_color(label), 0.45)
     draw_polygon(out, rose, class_color(label), 1)
-    for value, color in ((truth, GROUND_TRUTH_COLOR), (solved, (40, 40, 40))):
+    stroke = max(2, round(min(out.shape[:2]) / 150))
+    for value, color in ((truth, GROUND_TRUTH_COLOR), (solved, SOLVED_COLOR)):
         if value is not None:
             tip = middle + reach * np.array([np.cos(value), np.sin(value)])
-            draw_segments(out, np.stack([middle, tip])[None], color, 2)
+            draw_segments(out, np.stack([middle, tip])[None], color, stroke)
     if title:
-        draw_text(out, title, text_plate(out, title, (2, 14), 0.4), (255, 255, 255), 0.4)
+        x1, _, x2, _ = text_plate(out, title, (0, 0), 1.0)
+        scale = min(0.0022 * height, 0.9 * width / (x2 - x1))
+        anchor = (middle[0] - 0.5 * scale * (x2 - x1), height - 2)
+        draw_text(out, title, text_plate(out, title, anchor, scale), SOLVED_COLOR, scale, PAPER)
     return out
 
 
@@ -137,20 +231,3 @@ def yaw_density(yaw: np.ndarray, shares: np.ndarray) -> np.ndarray:
     mass = np.bincount(bins, weights=shares, minlength=YAW_BINS)
     smooth = 0.25 * np.roll(mass, 1) + 0.5 * mass + 0.25 * np.roll(mass, -1)
     return smooth * YAW_BINS / (2 * np.pi)
-
-
-def _histogram(pixels: np.ndarray, shares: np.ndarray, canvas: BevCanvas) -> np.ndarray:
-    """Mass per pixel, blurred by about 0.15 m, (H, W)."""
-    cells = np.floor(pixels.reshape(-1, 2))
-    known = np.isfinite(cells).all(axis=1)
-    known &= (cells >= 0).all(axis=1) & (cells < (canvas.width, canvas.height)).all(axis=1)
-    columns, rows = cells[known].astype(int).T
-    flat = np.bincount(
-        rows * canvas.width + columns,
-        weights=shares.reshape(-1)[known],
-        minlength=canvas.width * canvas.height,
-    )
-    # numpy counts in integers where nothing is counted, which OpenCV does not blur
-    mass = flat.astype(np.float64).reshape(canvas.height, canvas.width)
-    sigma = max(0.8, 0.15 * canvas.pixels_per_metre)
-    return cv2.GaussianBlur(mass, (0, 0), sigma)

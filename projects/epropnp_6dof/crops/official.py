@@ -58,6 +58,12 @@ class OfficialCrop(NamedTuple):
         # The published grid of a window of odd side lies half a pixel to the left and above.
         return np.array([self.left, self.top]) - (self.side % 2) / 2
 
+    def matrix(self, side: int | None = None) -> np.ndarray:
+        """Image to the resized window, (2, 3); see `Crop.matrix`."""
+        zoom = (self.resolution if side is None else side) / self.side
+        shift = zoom * (0.5 - np.array([self.left, self.top])) - 0.5
+        return np.array([[zoom, 0.0, shift[0]], [0.0, zoom, shift[1]]])
+
     def cut(
         self,
         image: np.ndarray,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
+
+from epropnp_det.visualization import titled
 
 from ..objects.models import Mesh
 from ..objects.poses import ObjectPose
@@ -18,7 +19,7 @@ def pose_panel(
     pose: ObjectPose,
     mesh: Mesh | None = None,
     diameter: float = 0.1,
-    side: int = 256,
+    side: int = 360,
 ) -> np.ndarray:
     """Crop with outline and axes, coordinates, weights and, with samples, the posterior.
 
@@ -30,15 +31,21 @@ def pose_panel(
         diameter: Of the object in metres, for the length of the axes.
         side: Of each picture.
     """
-    drawn = image
+    window = pose.crop.cut(image, side).astype(np.uint8)
+    # Drawn at the size of the picture, as its camera sees it, so that lines stay fine.
+    camera = np.vstack([pose.crop.matrix(side), [0.0, 0.0, 1.0]]) @ cam2img
+    seen = window
     if mesh is not None:
-        drawn = draw_contour(drawn, mesh, pose.rotation, pose.translation, cam2img)
-    drawn = draw_axes(drawn, pose.rotation, pose.translation, cam2img, diameter / 2)
-    plain = cv2.resize(pose.crop.cut(image).astype(np.uint8), (side, side))
-    seen = cv2.resize(pose.crop.cut(drawn, side).astype(np.uint8), (side, side))
-    pictures = [seen, coordinate_picture(pose.noc, side), weight_picture(pose.weights, plain)]
+        seen = draw_contour(seen, mesh, pose.rotation, pose.translation, camera)
+    seen = draw_axes(seen, pose.rotation, pose.translation, camera, diameter / 2)
+    pictures = {
+        'pose': seen,
+        'object coordinates': coordinate_picture(pose.noc, pose.weights, side),
+        'weights': weight_picture(pose.weights, window),
+    }
     if len(pose.samples):
-        sphere = orientation_sphere(pose.samples, pose.sample_weights, pose.rotation, side)
-        marginals = translation_marginals(pose.samples, pose.sample_weights, pose.translation, side)
-        pictures += [sphere, marginals]
-    return np.hstack(pictures)
+        posterior = (pose.samples, pose.sample_weights)
+        pictures['posterior of the axes'] = orientation_sphere(*posterior, pose.rotation, side)
+        marginals = translation_marginals(*posterior, pose.translation, side)
+        pictures['posterior of x, y, z'] = marginals
+    return np.hstack([titled(picture, title) for title, picture in pictures.items()])

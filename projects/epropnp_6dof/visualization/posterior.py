@@ -5,11 +5,16 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from epropnp_det.visualization import draw_key
+from epropnp_det.visualization.canvas import draw_segments, fill_polygon, text_scale
+
 from ..objects.poses import pose_matrices
 from .overlay import AXIS_COLORS
 
 RADIUS = 0.4
 """Of the sphere per side of the picture."""
+BINS = 90
+TEXT_COLOR = (40, 40, 40)
 
 
 def orientation_sphere(
@@ -18,7 +23,7 @@ def orientation_sphere(
     """Where the object's axes point, seen by the camera, under all posterior samples.
 
     Each sample puts its share where its three axes meet a sphere; modes show as separate spots of
-    one colour. Lines are the axes of the estimate (docs/method_6dof.md 7).
+    one colour, faint on the far side. Lines are the axes of the estimate (docs/method_6dof.md 7).
 
     Args:
         samples: ``[x, y, z, qw, qx, qy, qz]``, (S, 7).
@@ -26,35 +31,42 @@ def orientation_sphere(
         rotation: Of the estimate, (3, 3).
         side: Of the picture.
     """
-    center, radius = (side - 1) / 2, RADIUS * side
+    center, radius = side / 2, RADIUS * side
     axes = pose_matrices(samples)[:, :, :3]  # columns are the axes in the camera frame
-    layers = {}
-    for layer in ('back', 'front'):
-        picture = np.ones((side, side, 3))
+    rows, columns = np.mgrid[:side, :side] + 0.5
+    disc = np.clip(radius + 0.5 - np.hypot(rows - center, columns - center), 0, 1)[..., None]
+    out = 255 - 25 * np.repeat(disc, 3, axis=2)
+    for far in (True, False):
         for axis, color in enumerate(AXIS_COLORS):
             points = axes[:, :, axis]
-            chosen = (points[:, 2] <= 0) == (layer == 'front')
-            pixels = (center + radius * points[chosen, :2]).round().astype(int)
-            density = np.zeros((side, side))
-            np.add.at(density, (pixels[:, 1], pixels[:, 0]), shares[chosen])
-            density = cv2.boxFilter(density, -1, (5, 5), normalize=False) * 50
-            tint = 0.25 + 0.65 * np.array(color) / max(color)
-            picture *= tint ** density[..., None]
-        layers[layer] = picture
-    rows, columns = np.mgrid[:side, :side]
-    disc = np.where(np.hypot(rows - center, columns - center) <= radius, 0.85, 1.0)[..., None]
-    out = np.ascontiguousarray((0.6 * layers['back'] + 0.4 * disc) * 255).astype(np.uint8)
+            chosen = (points[:, 2] > 0) == far
+            spots = _spots(center + radius * points[chosen, :2], shares[chosen], side)
+            opacity = (0.35 if far else 0.9) * spots[..., None]
+            out = (1 - opacity) * out + opacity * np.array(color)
+    picture = np.ascontiguousarray(out.round().astype(np.uint8))
     for axis, color in enumerate(AXIS_COLORS):
         end = center + radius * rotation[:2, axis]
-        start = (round(center), round(center))
-        cv2.line(out, start, tuple(int(v) for v in end.round()), color, 2, cv2.LINE_AA)
-    return (out * layers['front']).astype(np.uint8)
+        draw_segments(picture, np.array([[[center, center], end]]), color, 2, casing=True)
+    return draw_key([(f'{name} axis', color) for name, color in zip('xyz', AXIS_COLORS)], picture)
+
+
+def _spots(pixels: np.ndarray, shares: np.ndarray, side: int) -> np.ndarray:
+    """Smoothed shares on the picture, 1 for a spot that holds much, (side, side)."""
+    density = np.zeros((side, side))
+    columns, rows = np.floor(pixels).astype(int).clip(0, side - 1).T
+    np.add.at(density, (rows, columns), shares)
+    sigma = side / 100
+    # A Gaussian of this width around the whole posterior would peak at `full`.
+    full = 1 / (2 * np.pi * sigma**2)
+    return 1 - np.exp(-6 * cv2.GaussianBlur(density, (0, 0), sigma) / full)
 
 
 def translation_marginals(
     samples: np.ndarray, shares: np.ndarray, translation: np.ndarray, side: int = 256
 ) -> np.ndarray:
     """Histograms of the posterior's x, y and z about the estimate, in millimetres.
+
+    All three have the scale of the widest, so that they can be compared.
 
     Args:
         samples: (S, 7).
@@ -63,18 +75,23 @@ def translation_marginals(
         side: Of the picture.
     """
     out = np.full((side, side, 3), 255, np.uint8)
-    height = side // 3
     offsets = 1000 * (samples[:, :3] - translation)
+    spreads = np.sqrt(shares @ offsets**2)
+    limit = max(3 * float(spreads.max()), 1e-3)
+    row, scale = side // 3, text_scale(out)
+    edges = np.linspace(-limit, limit, BINS + 1)
+    columns = np.linspace(0, side, BINS + 1)
+    middle = np.array([[side / 2, 0.0], [side / 2, 3.0 * row]])
+    draw_segments(out, middle[None], (205, 205, 205), 1)
     for axis, color in enumerate(AXIS_COLORS):
-        spread = np.sqrt((shares * offsets[:, axis] ** 2).sum())
-        limit = max(4 * spread, 1e-3)
-        counts, _ = np.histogram(offsets[:, axis], 48, (-limit, limit), weights=shares)
-        counts = counts / max(counts.max(), 1e-12)
-        base = (axis + 1) * height - 4
-        for k, count in enumerate(counts):
-            left, right = int(k * side / 48), int((k + 1) * side / 48) - 1
-            cv2.rectangle(out, (left, base - int(count * (height - 22))), (right, base), color, -1)
-        label = f'{"xyz"[axis]}: +- {spread:.1f} mm'
-        place = (4, axis * height + 13)
-        cv2.putText(out, label, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+        counts, _ = np.histogram(offsets[:, axis], edges, weights=shares)
+        heights = (row - 40 * scale) * counts / max(float(counts.max()), 1e-12)
+        base = (axis + 1.0) * row - 3
+        for left, right, height in zip(columns[:-1], columns[1:], heights):
+            bar = np.array([[left, base - height], [right, base - height], [right, base]])
+            fill_polygon(out, np.vstack([bar, [left, base]]), color, 1.0)
+        draw_segments(out, np.array([[[0, base], [side, base]]]), color, 1)
+        label = f'{"xyz"[axis]}: +- {spreads[axis]:.1f} mm'
+        place = (4, round(axis * row + 32 * scale))
+        cv2.putText(out, label, place, cv2.FONT_HERSHEY_SIMPLEX, scale, TEXT_COLOR, 1, cv2.LINE_AA)
     return out

@@ -15,7 +15,7 @@ from torch.utils.data import Dataset
 
 from ..crops import AnyCrop
 from ..crops.framing import Framing
-from ..evaluation import evaluate_results
+from ..evaluation import accuracies, result_errors, save_accuracy_curves
 from ..objects.instances import Instance
 from ..objects.models import ObjectModel
 from .augment import Augmentation
@@ -158,9 +158,20 @@ class ObjectPoseDataset(Dataset):
                     'run tools/prepare_lm.py'
                 )
 
-    def evaluate(self, results: list[dict], metric: object = None, **_) -> dict[str, float]:
-        """Accuracies of results of `ObjectPoseEstimator`, in percent."""
-        return evaluate_results(results, self.instances, self.models)
+    def evaluate(
+        self, results: list[dict], metric: object = None, plot: str | None = None, **_
+    ) -> dict[str, float]:
+        """Accuracies of results of `ObjectPoseEstimator`, in percent.
+
+        Args:
+            results: One per instance.
+            metric: As in mmdet3d; all are computed.
+            plot: Picture to draw accuracy over threshold into (``--eval-options plot=FILE``).
+        """
+        errors = result_errors(results, self.instances, self.models)
+        if plot:
+            save_accuracy_curves(plot, errors)
+        return accuracies(errors)
 
 
 def _read_ids(path: str, name: str) -> list[int]:

@@ -137,7 +137,11 @@ def evaluate_results(
     results: list[dict], instances: list[Instance], models: dict[int, ObjectModel]
 ) -> dict[str, float]:
     """Accuracies of every object, ``OBJECT/METRIC``, and their plain mean, ``mean/METRIC``."""
-    errors = result_errors(results, instances, models)
+    return accuracies(result_errors(results, instances, models))
+
+
+def accuracies(errors: dict[int, Errors]) -> dict[str, float]:
+    """Accuracies of errors per object, as :func:`evaluate_results` gives them."""
     tables = {f'{obj_id:06d}': summary(found) for obj_id, found in errors.items()}
     mean = {
         name: float(np.mean([table[name] for table in tables.values()]))

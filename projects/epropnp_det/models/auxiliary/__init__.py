@@ -3,6 +3,7 @@
 Source: docs/method.md 2.6.
 """
 
+from .apparent_size_branch import ApparentSizeBranch, apparent_height
 from .auxiliary_head import AuxiliaryHead, encode_reprojection_error
 from .depth_branch import DepthBranch, decode_depth
 from .heading_branch import HeadingBranch, sight_heading
@@ -12,6 +13,7 @@ from .roi_branch import RoIBranch, RoIPrediction
 from .roi_overlap import RoIPairs, find_overlaps, inter_roi_logsumexp
 
 __all__ = [
+    'ApparentSizeBranch',
     'AuxiliaryHead',
     'DepthBranch',
     'HeadingBranch',
@@ -20,6 +22,7 @@ __all__ = [
     'RoIPairs',
     'RoIPrediction',
     'SupervisedObjects',
+    'apparent_height',
     'cell_targets',
     'decode_depth',
     'encode_reprojection_error',

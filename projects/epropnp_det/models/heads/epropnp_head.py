@@ -42,7 +42,7 @@ class EProPnPHead(BaseMono3DDenseHead):
         auxiliary: Config of :class:`AuxiliaryHead`, the dense losses; None for none. Its
             ``embed_dims`` and ``num_heads`` are those of ``correspondence`` if not given.
         heading: Config of :class:`HeadingBranch`, which teaches which end is the front; None for
-            none, as published.
+            none, as published. ``apparent_size``: the same of :class:`ApparentSizeBranch`.
         camera: Config of the camera; its ``pixel_center`` must be that of ``correspondence``.
         losses: Config of :class:`ObjectLosses`.
         samples_per_img: Object samples per training image.
@@ -71,6 +71,7 @@ class EProPnPHead(BaseMono3DDenseHead):
         pnp_test: dict | None = None,
         auxiliary: dict | None = None,
         heading: dict | None = None,
+        apparent_size: dict | None = None,
         samples_per_img: int = 48,
         class_attributes: Sequence[Sequence[int]] | None = None,
         min_bbox_side: float = 4.0,
@@ -88,6 +89,9 @@ class EProPnPHead(BaseMono3DDenseHead):
         self.auxiliary = self._build_auxiliary(auxiliary)
         embed_dims = self.correspondence.sampler.embed_dims
         self.heading = heading and build_head({'embed_dims': embed_dims, **heading})
+        self.apparent_size = apparent_size and build_head(
+            {'embed_dims': embed_dims, **apparent_size}
+        )
         self.samples_per_img = samples_per_img
         self.class_attributes = class_attributes
         self.min_bbox_side = min_bbox_side
@@ -152,8 +156,9 @@ class EProPnPHead(BaseMono3DDenseHead):
         losses.update(
             self.losses(self.pnp, camera, correspondences, samples, gt, encode_dims, num_requested)
         )
-        if self.heading is not None:
-            losses.update(self.heading(sampled, samples, gt, geometry, num_requested))
+        for branch in (self.heading, self.apparent_size):
+            if branch is not None:
+                losses.update(branch(sampled, samples, gt, geometry, num_requested))
         if self.auxiliary is not None:
             dense_losses = self.auxiliary(
                 features,

@@ -1,0 +1,73 @@
+"""Teaches early how large an object appears, which tells its distance; training only.
+
+A distance is as good as the ratio of object-frame to image coordinates. The pose loss asks for it
+through all points of an object at once; this branch asks the embedding, which places the points.
+No box is made of its answer.
+"""
+
+from __future__ import annotations
+
+import torch
+from mmcv.runner import BaseModule
+from mmdet3d.models.builder import HEADS, build_loss
+from torch import Tensor, nn
+
+from ..correspondence import SampledObjects
+from ..structures import GroundTruth, ImageGeometry, ObjectSamples
+
+__all__ = ['ApparentSizeBranch', 'apparent_height']
+
+
+def apparent_height(boxes3d: Tensor, cam2img: Tensor, img2net: Tensor) -> Tensor:
+    """Height of objects at the depth of their centres, in network pixels, (n,).
+
+    Truncation and occlusion change nothing; zooming the image changes it as it changes the pixels.
+
+    Args:
+        boxes3d: ``[l, h, w, x, y, z, yaw]``, camera frame, (n, 7); at 0.1 m at least.
+        cam2img: Intrinsics of the original image of each, (n, 3, 3).
+        img2net: Original pixel -> network pixel of each, affine, (n, 3, 3).
+    """
+    focal_length = cam2img[:, 1, 1] * img2net[:, :2, 1].norm(dim=1)
+    return focal_length * boxes3d[:, 1] / boxes3d[:, 5].clamp(min=0.1)
+
+
+@HEADS.register_module()
+class ApparentSizeBranch(BaseModule):
+    """A linear layer from the embedding to the log of the height in cells, and its loss.
+
+    Cells are those of the pyramid level that the embedding comes from, so that all levels, which
+    share their towers, answer the same question.
+
+    Args:
+        embed_dims: Channels of the embedding.
+        loss: Config of a regression loss.
+        init_cfg: Initialisation config of mmcv.
+    """
+
+    def __init__(self, embed_dims: int, loss: dict, init_cfg: dict | None = None) -> None:
+        super().__init__(init_cfg)
+        self.branch = nn.Linear(embed_dims, 1)
+        self.loss = build_loss(loss)
+
+    def forward(
+        self,
+        sampled: SampledObjects,
+        samples: ObjectSamples,
+        gt: GroundTruth,
+        geometry: ImageGeometry,
+        num_requested: int,
+    ) -> dict[str, Tensor]:
+        """The loss of ``n`` samples, by name; arguments as for :class:`HeadingBranch`."""
+        queries = samples.queries
+        height = apparent_height(
+            gt.boxes3d[samples.gt_inds],
+            geometry.cam2img[queries.img_inds],
+            geometry.img2net[queries.img_inds],
+        )
+        target = torch.log(height / queries.strides)[:, None]
+        predicted = self.branch(queries.embeddings.to(target.dtype))
+        weight = samples.weights[:, None]
+        return {
+            'loss_apparent_size': self.loss(predicted, target, weight, avg_factor=num_requested)
+        }

@@ -1,4 +1,4 @@
-# The detector that ships (docs/results.md): an hour of one CPU core, on windows around objects of
+# The detector that ships (docs/results.md): two hours of one CPU core, on windows around objects of
 # `--preset rich` scenes. MobileNetV2 starts from ImageNet (tools/convert_mobilenet.py) and costs as
 # much per step as the narrow ResNet-18, because nothing goes back through its first stages.
 from epropnp_det.datasets import recipe
@@ -58,9 +58,18 @@ model = dict(
             reference_spread=10.0,
             embedding_gain=1.0,
         ),
-        losses=dict(loss_pose=dict(loss_weight=0.5)),
+        losses=dict(
+            loss_pose=dict(loss_weight=1.0),
+            loss_reg_pos=dict(loss_weight=0.25),
+            loss_reg_orient=dict(loss_weight=0.3),
+        ),
+        # Ask the features directly for what the solver needs of them: which end is the front, and
+        # how large an object appears.
         heading=dict(
-            type='HeadingBranch', loss=dict(type='SmoothL1Loss', beta=1.0, loss_weight=10.0)
+            type='HeadingBranch', loss=dict(type='SmoothL1Loss', beta=1.0, loss_weight=8.0)
+        ),
+        apparent_size=dict(
+            type='ApparentSizeBranch', loss=dict(type='SmoothL1Loss', beta=0.1, loss_weight=8.0)
         ),
     ),
 )
@@ -78,6 +87,6 @@ lr_config = dict(
     warmup_iters=150,
     warmup_ratio=0.05,
 )
-runner = dict(_delete_=True, type='ResumableIterRunner', max_iters=1450)
+runner = dict(_delete_=True, type='ResumableIterRunner', max_iters=5000)
 checkpoint_config = dict(interval=150, max_keep_ckpts=2, by_epoch=False)
 log_config = dict(interval=25)

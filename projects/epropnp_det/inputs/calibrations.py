@@ -337,7 +337,10 @@ def _from_sensors(rows: list, path: Path) -> Calibration | dict[str, Calibration
 
 
 def _from_numpy(path: Path) -> Calibration:
-    content = np.load(path, allow_pickle=False)
+    try:
+        content = np.load(path, allow_pickle=False)
+    except EOFError as error:  # an empty file; a ValueError before numpy 1.24
+        raise ValueError(f'no numbers in it: {error}') from error
     return Calibration(_matrix(content)) if path.suffix.lower() == '.npy' else _from_object(content)
 
 

@@ -1,6 +1,9 @@
 """The small detector and its data; training of the tiny network."""
 
+import logging
+
 import pytest
+from mmdet.utils import get_root_logger
 
 from support.engine_runs import train_here
 from support.engine_tiny import tiny_config
@@ -11,6 +14,16 @@ from support.small_detector import config, small_data  # noqa: F401
 def no_pause(monkeypatch):
     """mmcv's runners sleep a second at the end."""
     monkeypatch.setattr('time.sleep', lambda seconds: None)
+
+
+@pytest.fixture(autouse=True)
+def warnings_are_logged():
+    """mmcv gives a logger the level that its first user asked for; that may be another test."""
+    logger = get_root_logger()
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    yield
+    logger.setLevel(before)
 
 
 @pytest.fixture

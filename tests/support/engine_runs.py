@@ -1,5 +1,6 @@
 """Runs the engine on the tiny parts: here, in a child, or in two processes."""
 
+import gc
 import os
 import signal
 import socket
@@ -23,6 +24,7 @@ def train_here(cfg, distributed=False, **kwargs):
 
 def _child(function, rank, world_size, port, arguments):
     code = 1
+    gc.freeze()  # what the parent left behind, threads and groups among it, is not this one's
     try:
         if world_size > 1:
             os.environ.update(

@@ -98,16 +98,26 @@ def collect(results: Sequence, size: int, tmpdir: str | None = None) -> list | N
     if world_size == 1:
         return list(results)
     if tmpdir is None:
-        # Python objects travel by gloo, whatever the backend of the gradients is
-        group = distributed.new_group(backend='gloo')
-        parts: list | None = [None] * world_size if rank == 0 else None
-        distributed.gather_object(list(results), parts, group=group)
-        distributed.destroy_process_group(group)
+        parts = _through_sockets(list(results), rank, world_size)
     else:
         parts = _through_files(list(results), tmpdir, rank, world_size)
     if parts is None:
         return None
     return [result for row in zip(*parts) for result in row][:size]
+
+
+def _through_sockets(results: list, rank: int, world_size: int) -> list | None:
+    """Python objects travel by gloo, whatever the backend of the gradients is.
+
+    A group of its own is made only where there is none: one that is torn down while the other
+    processes leave can wait for its own thread for ever.
+    """
+    group = None if distributed.get_backend() == 'gloo' else distributed.new_group(backend='gloo')
+    parts: list | None = [None] * world_size if rank == 0 else None
+    distributed.gather_object(results, parts, group=group)
+    if group is not None:
+        distributed.destroy_process_group(group)
+    return parts
 
 
 def _through_files(results: list, tmpdir: str, rank: int, world_size: int) -> list | None:

@@ -8,12 +8,12 @@ No box is made of its answer.
 from __future__ import annotations
 
 import torch
-from mmcv.runner import BaseModule
-from mmdet3d.models.builder import HEADS, build_loss
-from torch import Tensor, nn
+from mmdet3d.models.builder import HEADS
+from torch import Tensor
 
 from ..correspondence import SampledObjects
 from ..structures import GroundTruth, ImageGeometry, ObjectSamples
+from .linear_branch import LinearBranch
 
 __all__ = ['ApparentSizeBranch', 'apparent_height']
 
@@ -33,32 +33,24 @@ def apparent_height(boxes3d: Tensor, cam2img: Tensor, img2net: Tensor) -> Tensor
 
 
 @HEADS.register_module()
-class ApparentSizeBranch(BaseModule):
+class ApparentSizeBranch(LinearBranch):
     """A linear layer from the embedding to the log of the height in cells, and its loss.
 
     Cells are those of the pyramid level that the embedding comes from, so that all levels, which
     share their towers, answer the same question.
-
-    Args:
-        embed_dims: Channels of the embedding.
-        loss: Config of a regression loss.
-        init_cfg: Initialisation config of mmcv.
     """
 
-    def __init__(self, embed_dims: int, loss: dict, init_cfg: dict | None = None) -> None:
-        super().__init__(init_cfg)
-        self.branch = nn.Linear(embed_dims, 1)
-        self.loss = build_loss(loss)
+    num_answers = 1
+    loss_name = 'loss_apparent_size'
 
-    def forward(
+    def ask(
         self,
         sampled: SampledObjects,
         samples: ObjectSamples,
         gt: GroundTruth,
         geometry: ImageGeometry,
-        num_requested: int,
-    ) -> dict[str, Tensor]:
-        """The loss of ``n`` samples, by name; arguments as for :class:`HeadingBranch`."""
+    ) -> tuple[Tensor, Tensor]:
+        """See :class:`LinearBranch`."""
         queries = samples.queries
         height = apparent_height(
             gt.boxes3d[samples.gt_inds],
@@ -66,8 +58,4 @@ class ApparentSizeBranch(BaseModule):
             geometry.img2net[queries.img_inds],
         )
         target = torch.log(height / queries.strides)[:, None]
-        predicted = self.branch(queries.embeddings.to(target.dtype))
-        weight = samples.weights[:, None]
-        return {
-            'loss_apparent_size': self.loss(predicted, target, weight, avg_factor=num_requested)
-        }
+        return self.branch(queries.embeddings.to(target.dtype)), target

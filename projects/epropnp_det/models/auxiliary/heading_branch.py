@@ -8,14 +8,14 @@ its answer.
 from __future__ import annotations
 
 import torch
-from mmcv.runner import BaseModule
-from mmdet3d.models.builder import HEADS, build_loss
-from torch import Tensor, nn
+from mmdet3d.models.builder import HEADS
+from torch import Tensor
 from torch.nn.functional import normalize
 
 from ..correspondence import SampledObjects
 from ..correspondence.image_transform import mirror
 from ..structures import GroundTruth, ImageGeometry, ObjectSamples
+from .linear_branch import LinearBranch
 
 __all__ = ['HeadingBranch', 'sight_heading']
 
@@ -36,39 +36,20 @@ def sight_heading(pose: Tensor) -> Tensor:
 
 
 @HEADS.register_module()
-class HeadingBranch(BaseModule):
-    """A linear layer from the object feature to the forward direction, and its loss.
+class HeadingBranch(LinearBranch):
+    """A linear layer from the object feature to the forward direction, and its loss."""
 
-    Args:
-        embed_dims: Channels of the object feature.
-        loss: Config of a regression loss.
-        init_cfg: Initialisation config of mmcv.
-    """
+    num_answers = 2
+    loss_name = 'loss_heading'
 
-    def __init__(self, embed_dims: int, loss: dict, init_cfg: dict | None = None) -> None:
-        super().__init__(init_cfg)
-        self.branch = nn.Linear(embed_dims, 2)
-        self.loss = build_loss(loss)
-
-    def forward(
+    def ask(
         self,
         sampled: SampledObjects,
         samples: ObjectSamples,
         gt: GroundTruth,
         geometry: ImageGeometry,
-        num_requested: int,
-    ) -> dict[str, Tensor]:
-        """The loss of ``n`` samples, by name.
-
-        Args:
-            sampled: What the correspondence head read for them.
-            samples: Which object each is of, and its weight.
-            gt: Ground truth of the batch.
-            geometry: Cameras of the batch.
-            num_requested: Number of samples asked for, the divisor.
-        """
+    ) -> tuple[Tensor, Tensor]:
+        """See :class:`LinearBranch`."""
         flipped = geometry.flipped[samples.queries.img_inds]
         predicted = mirror(self.branch(sampled.feature), 0, flipped)
-        target = sight_heading(gt.boxes3d[samples.gt_inds, 3:])
-        weight = samples.weights[:, None].expand(-1, 2)
-        return {'loss_heading': self.loss(predicted, target, weight, avg_factor=2 * num_requested)}
+        return predicted, sight_heading(gt.boxes3d[samples.gt_inds, 3:])

@@ -37,7 +37,7 @@ for part in ('val', 'test'):
 del part
 model = dict(
     backbone=dict(frozen_stages=-1, init_cfg=None),
-    bbox_head=dict(samples_per_img=12),
+    bbox_head=dict(samples_per_img=16),
 )
 optimizer = dict(lr=2e-3)
 lr_config = dict(warmup_iters=100)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from epropnp_det.pnp import PerspectiveCamera
-from epropnp_det.pnp.backend import NAMES, SWITCH, Backend, load
+from epropnp_det.pnp.backend import SUITED, SWITCH, Backend, load
 from epropnp_det.pnp.problem import Problem, make_problem
 
 
@@ -60,9 +60,12 @@ def random_objects(
     return Objects(x3d, x2d, w2d, camera, pose)
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=sorted({*SUITED['cpu']} - {'triton'}))
 def backend(request, monkeypatch) -> Backend:
-    """Every backend in turn, chosen by the switch; skips Numba's where it is not installed."""
+    """Every backend of a CPU in turn, chosen by the switch; skips those that are not installed.
+
+    Triton's is compared with the reference in test_fused.py: its interpreter is slow.
+    """
     found = load(request.param)
     if not isinstance(found, Backend):
         pytest.skip(f'{request.param} does not load: {found}')

@@ -75,7 +75,7 @@ def test_switch(monkeypatch):
     monkeypatch.setenv('EPROPNP_BACKEND', 'reference')
     assert choose(tensor) is REFERENCE
     monkeypatch.setenv('EPROPNP_BACKEND', 'fast')
-    with pytest.raises(ValueError, match='reference, planar, numba'):
+    with pytest.raises(ValueError, match='reference, planar, numba, triton'):
         choose(tensor)
 
 

@@ -1,12 +1,15 @@
 """Which code computes.
 
 All heavy work of the layer passes through the functions of a `Backend`. They are pure: tensors in,
-tensors out, nothing random. There are three, of the same results up to rounding:
+tensors out, nothing random. There are four, of the same results up to rounding:
 
 * ``reference``: plain torch, which is what the others mean. It takes few kernels and never waits
-  for the device, so GPUs take it, and so do compilers, exporters and function transforms.
+  for the device, so GPUs without Triton take it, and so do compilers, exporters and function
+  transforms.
 * ``planar``: torch as a CPU likes it, taken there where Numba is not installed.
 * ``numba``: compiled loops (`compiled`), taken on a CPU.
+* ``triton``: one launch per function (`fused`), taken for CUDA tensors; on a CPU only where it is
+  named and ``TRITON_INTERPRET=1`` was set before anything imported triton.
 
 The environment variable ``EPROPNP_BACKEND`` names another than the one that would be taken.
 """
@@ -27,7 +30,10 @@ from .reference.subsets import draw_subsets
 
 SWITCH = 'EPROPNP_BACKEND'
 """Environment variable that names the backend."""
-NAMES = ('reference', 'planar', 'numba')
+NAMES = ('reference', 'planar', 'numba', 'triton')
+SUITED = {'cpu': ('numba', 'reference', 'triton', 'planar'), 'cuda': ('triton', 'reference')}
+"""Those that serve a type of device: the first is taken by itself, the last where it does not load.
+Triton's serve a CPU in their interpreter."""
 
 
 class Backend(NamedTuple):
@@ -79,28 +85,34 @@ def load(name: str) -> Backend | str:
 
         return PLANAR
     try:
+        if name == 'triton':
+            from .fused import BACKEND as FUSED
+
+            return FUSED
         torch.zeros(1).numpy()
         from .compiled import BACKEND as COMPILED
-    except Exception as error:  # a broken numba must not take the layer with it
+    except Exception as error:  # a broken numba or triton must not take the layer with it
         return f'{type(error).__name__}: {error}'
     return COMPILED
 
 
 def choose(tensor: Tensor) -> Backend:
-    """The backend for problems like ``tensor``.
+    """The backend for problems like ``tensor``; one that is named for another device is not meant.
 
     Raises:
         ValueError: If the switch names a backend that is unknown or not installed.
     """
-    if tensor.device.type != 'cpu' or is_transforming(tensor):
-        return REFERENCE  # the others are for CPUs, and for plain tensors
+    suited = SUITED.get(tensor.device.type, ())
+    if not suited or is_transforming(tensor):
+        return REFERENCE  # the others are for plain tensors
     name = os.environ.get(SWITCH, '')
-    found = load(name or 'numba')
+    meant = name in suited or name not in ('', *NAMES)
+    found = load(name if meant else suited[0])
     if isinstance(found, Backend):
         return found
-    if name:
+    if meant:
         raise ValueError(f'{SWITCH} is {name!r}, which does not load ({found}); unset it')
-    return load('planar')  # type: ignore[return-value]
+    return load(suited[-1])  # type: ignore[return-value]
 
 
 def is_transforming(*tensors: Tensor) -> bool:

@@ -37,7 +37,11 @@ for part in ('val', 'test'):
 del part
 model = dict(
     backbone=dict(frozen_stages=-1, init_cfg=None),
-    bbox_head=dict(samples_per_img=16),
+    bbox_head=dict(
+        samples_per_img=16,
+        # Velocities were off by more than 1 m/s, which the benchmark counts as nothing known.
+        losses=dict(loss_velo=dict(loss_weight=0.2)),
+    ),
 )
 optimizer = dict(lr=2e-3)
 lr_config = dict(warmup_iters=100)

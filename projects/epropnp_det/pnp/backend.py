@@ -23,7 +23,8 @@ from typing import Callable, NamedTuple
 import torch
 from torch import Tensor
 
-from .reference.costs import is_compiling, pose_costs, pose_costs_gradient
+from .constants import is_compiling
+from .reference.costs import pose_costs, pose_costs_gradient
 from .reference.posterior import sample_posterior
 from .reference.solver import solve, solve_subsets
 from .reference.subsets import draw_subsets

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .camera import PerspectiveCamera
+from .constants import constant
 from .pose import Parametrization
 
 MaybeTensor = TypeVar('MaybeTensor', Tensor, Optional[Tensor])
@@ -118,7 +119,7 @@ def prepare(
         valid = finite_objects(*checked) & _solvable(pose_type, points, cam2img, bounds, mask)
         if pose_init is not None:
             pose_init = torch.where(valid[:, None], pose_init, identity)
-        bounds = torch.where(valid[:, None], bounds, bounds.new_tensor((-1.0, -1.0, 1.0, 1.0)))
+        bounds = torch.where(valid[:, None], bounds, constant((-1.0, -1.0, 1.0, 1.0), bounds))
     unit = torch.eye(3, dtype=dtype, device=points.device)
     cam2img = torch.where(valid[:, None, None], cam2img, unit)
     points = torch.where(valid[:, None, None], points, torch.zeros_like(points))

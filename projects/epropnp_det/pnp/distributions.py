@@ -101,9 +101,8 @@ class VonMisesUniform(NamedTuple):
         log_bessel = torch.log(torch.special.i0e(self.concentration))
         pull = -2 * self.concentration[..., None] * half_sine.square()
         von_mises = pull + (constant - log_bessel)[..., None]
-        return torch.logaddexp(
-            von_mises, von_mises.new_tensor(math.log(self.uniform_mix) - LOG_2PI)
-        )
+        flat = von_mises.new_full((), math.log(self.uniform_mix) - LOG_2PI)
+        return torch.logaddexp(von_mises, flat)
 
 
 def num_draws(num: int, uniform_mix: float = UNIFORM_MIX) -> int:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from .backend import choose
 from .camera import PerspectiveCamera
+from .constants import is_compiling
 from .correspondences import Correspondences, Inputs, expand_objects, finite_objects, prepare
 from .cost import AdaptiveHuberCost
 from .importance_sampling import (
@@ -28,7 +29,6 @@ from .pose import Parametrization, Pose4DoF, Pose6DoF
 from .problem import Problem, make_problem
 from .proposals import draw_noise
 from .random_sample import InitialPose, RSLMSolver
-from .reference.costs import is_compiling
 from .reference.linearization import linearize
 from .reference.solver import Solution
 from .results import MonteCarloResult, PnPResult

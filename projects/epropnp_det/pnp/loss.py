@@ -76,7 +76,10 @@ class MonteCarloPoseLoss(nn.Module):
     @torch.no_grad()
     def _update(self, scale_mean: Tensor | float, has_objects: bool) -> None:
         """Moves the running mean; over processes, the mean of those that have objects."""
-        scale = torch.as_tensor(scale_mean).detach().to(self.norm_factor)
+        scale = scale_mean
+        if not isinstance(scale, Tensor):  # filling a tensor waits for no device, copying does
+            scale = torch.full_like(self.norm_factor, scale)
+        scale = scale.detach().to(self.norm_factor)
         usable = torch.isfinite(scale) & (scale > 0) & has_objects
         pair = torch.stack((torch.where(usable, scale, torch.zeros_like(scale)), usable.to(scale)))
         if torch.distributed.is_available() and torch.distributed.is_initialized():

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .constants import constant
 from .noise import normal_like, uniform_like
 
-Table = list[list[float]]
+Table = tuple[tuple[float, ...], ...]
 """Coefficients of ``[R | t]`` and its derivatives: one row an entry, one column a monomial."""
 
 
@@ -32,11 +33,13 @@ class PoseParametrization:
         dim: Numbers that store a pose.
         table: Coefficients of ``[R | t]`` and its ``dof`` derivatives by the monomials and one,
             (3 * (1 + dof) * 4, monomials + 1).
+        matrix_table: Those of ``[R | t]`` alone, (12, monomials + 1).
     """
 
     dof: int
     dim: int
     table: Table
+    matrix_table: Table
 
     @staticmethod
     def monomials(pose: Tensor) -> Tensor:
@@ -46,7 +49,7 @@ class PoseParametrization:
     @classmethod
     def motion_table(cls, like: Tensor) -> Tensor:
         """`table` as a tensor; solvers make it once."""
-        return like.new_tensor(cls.table)
+        return constant(cls.table, like)
 
     @classmethod
     def motions(cls, pose: Tensor, table: Tensor) -> Tensor:
@@ -65,9 +68,7 @@ class PoseParametrization:
     @classmethod
     def matrices(cls, pose: Tensor) -> Tensor:
         """``[R | t]``, (..., dim) -> (..., 3, 4)."""
-        width = 4 * (1 + cls.dof)
-        rows = [cls.table[first : first + 4] for first in range(0, 3 * width, width)]
-        table = pose.new_tensor([entry for row in rows for entry in row])
+        table = constant(cls.matrix_table, pose)
         entries = functional.linear(cls.monomials(pose), table[:, :-1], table[:, -1])
         return entries.reshape(*pose.shape[:-1], 3, 4)
 
@@ -138,7 +139,7 @@ class Pose4DoF(PoseParametrization):
     @classmethod
     def identity(cls, like: Tensor) -> Tensor:
         """The unrotated pose one metre before the camera, (4,)."""
-        return like.new_tensor((0.0, 0.0, 1.0, 0.0))
+        return constant((0.0, 0.0, 1.0, 0.0), like)
 
 
 class Pose6DoF(PoseParametrization):
@@ -161,7 +162,7 @@ class Pose6DoF(PoseParametrization):
     @staticmethod
     def tangent_map(quaternion: Tensor) -> Tensor:
         """``T(q)``, (..., 4) -> (..., 4, 3); columns are orthonormal, orthogonal to ``q``."""
-        table = quaternion.new_tensor(_TANGENT)  # (4, 12)
+        table = constant(_TANGENT, quaternion)  # (4, 12)
         return (quaternion @ table).reshape(*quaternion.shape[:-1], 4, 3)
 
     @staticmethod
@@ -186,13 +187,13 @@ class Pose6DoF(PoseParametrization):
     @classmethod
     def identity(cls, like: Tensor) -> Tensor:
         """The unrotated pose one metre before the camera, (7,)."""
-        return like.new_tensor((0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0))
+        return constant((0.0, 0.0, 1.0, 1.0, 0.0, 0.0, 0.0), like)
 
 
 Parametrization = type[PoseParametrization]
 
 
-def _table(rotation: list[Table], axes: list[tuple[float, float, float]]) -> Table:
+def _table(rotation: list[list[list[float]]], axes: list[tuple[float, float, float]]) -> Table:
     """Coefficients of ``[R | t]`` and of its derivatives.
 
     Args:
@@ -215,7 +216,13 @@ def _table(rotation: list[Table], axes: list[tuple[float, float, float]]) -> Tab
             entries += [zero, zero, zero, _unit(-1, count) if row == moved else zero]
         for axis in axes:
             entries += [*(turned(axis, row, column) for column in range(3)), zero]
-    return entries
+    return tuple(tuple(entry) for entry in entries)
+
+
+def _first_matrix(table: Table, dof: int) -> Table:
+    """Rows of ``[R | t]`` among those of it and its derivatives."""
+    width = 4 * (1 + dof)
+    return tuple(row for first in range(0, 3 * width, width) for row in table[first : first + 4])
 
 
 def _unit(index: int, count: int) -> list[float]:
@@ -251,16 +258,18 @@ def _quaternion_table() -> Table:
 
 Pose4DoF.table = _yaw_table()
 Pose6DoF.table = _quaternion_table()
+for _pose_type in (Pose4DoF, Pose6DoF):
+    _pose_type.matrix_table = _first_matrix(_pose_type.table, _pose_type.dof)
 _ROWS = ('+i+j+k', '-w-k+j', '+k-w-i', '-j+i-w')
 """The rows of ``T(q)`` for ``q = (w, i, j, k)``."""
-_TANGENT = [
-    [
+_TANGENT = tuple(
+    tuple(
         (1.0 if row[2 * column] == '+' else -1.0) * (row[2 * column + 1] == letter)
         for row in _ROWS
         for column in range(3)
-    ]
+    )
     for letter in 'wijk'
-]
+)
 
 
 def wrap_angle(angle: Tensor) -> Tensor:
@@ -273,7 +282,7 @@ def normalize_quaternion(quaternion: Tensor, eps: float = 1e-6) -> Tensor:
     square = (quaternion * quaternion).sum(-1, keepdim=True)
     good = square > eps * eps
     unit = quaternion * torch.rsqrt(torch.where(good, square, torch.ones_like(square)))
-    identity = quaternion.new_tensor((1.0, 0.0, 0.0, 0.0))
+    identity = constant((1.0, 0.0, 0.0, 0.0), quaternion)
     return torch.where(good, unit, identity)
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .constants import constant
 from .distributions import (
     AngularCentralGaussian,
     StudentT,
@@ -152,7 +153,7 @@ def _acg_scatter(quaternions: Tensor, weights: Tensor, eps: float) -> Tensor:
 
 def _student_t(pose_type: Parametrization, loc: Tensor, covariance: Tensor) -> StudentT:
     diagonal = (1.0, 1.0, 4.0) if pose_type is Pose4DoF else (1.0, 1.0, 1.0)
-    return StudentT(loc, cholesky_or(covariance, torch.diag(loc.new_tensor(diagonal))))
+    return StudentT(loc, cholesky_or(covariance, torch.diag(constant(diagonal, loc))))
 
 
 def _angular(scatter: Tensor) -> AngularCentralGaussian:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..constants import is_compiling
 from ..pose import Parametrization
 from ..problem import Problem
 from .linearization import reproject
@@ -109,9 +110,3 @@ def object_chunks(
     size = max(1, chunk_points // max(1, num_poses * num_points))
     starts = range(0, max(num_objects, 1), size)
     return [(start, min(start + size, num_objects)) for start in starts]
-
-
-def is_compiling() -> bool:
-    """Whether `torch.compile` or `torch.export` traces this call."""
-    compiler = getattr(torch, 'compiler', None)
-    return compiler is not None and getattr(compiler, 'is_compiling', bool)()

@@ -88,7 +88,9 @@ def load(name: str) -> Backend | str:
     try:
         if name == 'triton':
             from .fused import BACKEND as FUSED
+            from .fused.launching import check
 
+            check()
             return FUSED
         torch.zeros(1).numpy()
         from .compiled import BACKEND as COMPILED

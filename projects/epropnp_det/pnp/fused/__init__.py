@@ -33,7 +33,6 @@ from .launching import (
     contiguous,
     launch,
     power,
-    probe,
     rows_of,
     warps_of,
 )
@@ -257,7 +256,6 @@ def sample_posterior(
     return PosteriorSamples(poses, cost, density)
 
 
-probe()
 BACKEND = Backend(
     'triton', draw_subsets, solve_subsets, solve, pose_costs, pose_costs_gradient, sample_posterior
 )

@@ -11,6 +11,10 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+if tuple(int(part) for part in triton.__version__.split('.')[:2]) < (3, 6):
+    # kernels pass tuples around, which older ones do not know, or were not tried with
+    raise ImportError(f'triton {triton.__version__} is too old; the kernels need 3.6')
+
 
 @triton.jit
 def object_axis(ROWS: tl.constexpr, AXES: tl.constexpr):

@@ -14,28 +14,14 @@ from .algebra import at_least
 
 MOST_POINTS = 8192
 """Points, or samples, of an object that one program can hold at once."""
-OLDEST = (3, 6)
-"""Version of Triton: kernels pass tuples around."""
 PER_THREAD = 4
 """Elements of a tile in the registers of a thread."""
 WARPS = 4
 """At most, of a program."""
 
 
-def is_interpreted() -> bool:
-    """Whether kernels run in Triton's interpreter.
-
-    Raises:
-        ImportError: If they would run nowhere.
-    """
-    if tuple(int(part) for part in triton.__version__.split('.')[:2]) < OLDEST:
-        raise ImportError(f'triton {triton.__version__} is too old; the kernels need 3.6')
-    interpreted = not isinstance(at_least, JITFunction)
-    if interpreted == isinstance(language.sum, JITFunction):
-        raise ImportError('set TRITON_INTERPRET=1 before anything imports triton')
-    if not interpreted and not torch.cuda.is_available():
-        raise ImportError('Triton needs a CUDA device; TRITON_INTERPRET=1 interprets its kernels')
-    return interpreted
+INTERPRETED = not isinstance(at_least, JITFunction)
+"""Whether kernels run in Triton's interpreter, which was decided when they were imported."""
 
 
 @triton.jit
@@ -44,8 +30,16 @@ def probe_kernel(target: Any) -> None:
     language.store(target, 1.0)
 
 
-def probe() -> None:
-    """Raises whatever keeps Triton from compiling here: no C compiler, an unknown GPU."""
+def check() -> None:
+    """Raises whatever keeps the kernels from running: no GPU, no C compiler.
+
+    Raises:
+        ImportError: With the reason, where it is not Triton's own error.
+    """
+    if isinstance(language.sum, JITFunction) == INTERPRETED:
+        raise ImportError('set TRITON_INTERPRET=1 before anything imports triton')
+    if not INTERPRETED and not torch.cuda.is_available():
+        raise ImportError('Triton needs a CUDA device; TRITON_INTERPRET=1 interprets its kernels')
     if not INTERPRETED:
         launch(probe_kernel, (1,), torch.empty(1, device='cuda'), warps=1)
 
@@ -88,6 +82,3 @@ def rows_of(num_objects: int, per_row: int) -> int:
 def contiguous(*tensors: Tensor) -> list[Tensor]:
     """Tensors as kernels read them."""
     return [tensor.detach().contiguous() for tensor in tensors]
-
-
-INTERPRETED = is_interpreted()

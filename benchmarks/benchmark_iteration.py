@@ -198,7 +198,11 @@ def serve(name: str, args: argparse.Namespace, device: str, connection: Any) -> 
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     works = prepare(name, args, device)
     while True:
-        times = getattr(works, connection.recv())()
+        try:
+            work = connection.recv()
+        except EOFError:  # nobody asks any more
+            return
+        times = getattr(works, work)()
         peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
         if device != 'cpu':
             peak = torch.cuda.max_memory_allocated() / 2**20

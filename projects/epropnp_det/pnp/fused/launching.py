@@ -25,7 +25,7 @@ INTERPRETED = not isinstance(at_least, JITFunction)
 
 
 @triton.jit
-def probe_kernel(target: Any) -> None:
+def probe_kernel(target):  # type: ignore[no-untyped-def]  # Triton would evaluate annotations
     """Writes one number."""
     language.store(target, 1.0)
 

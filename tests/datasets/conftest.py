@@ -108,7 +108,8 @@ class Workspace:
         self._perfect_results = perfect_results
 
     def open(self, pipeline=(), text=None, **kwargs):
-        self.ann_file.write_text(json.dumps(self.content) if text is None else text)
+        content = json.dumps(self.content) if text is None else text
+        self.ann_file.write_text(content, encoding='utf-8')
         options = {'test_mode': True, 'img_prefix': str(self.root), **kwargs}
         return NuScenesEProPnPDataset(str(self.root), str(self.ann_file), list(pipeline), **options)
 

@@ -1,4 +1,4 @@
-"""Adaptive multiple importance sampling: all rounds of an object in one launch (method.md 1.7)."""
+"""Adaptive importance sampling: all rounds of an object in one launch (docs/method.md 1.7)."""
 
 from __future__ import annotations
 

@@ -61,6 +61,23 @@ def test_training_step(random_objects, kernel_counts, dof):
     assert found.waits == 0
 
 
+def test_no_system_is_solved_for_all_points(random_objects, kernel_counts):
+    """Of 256 right-hand sides and more torch makes a call that no CUDA graph may hold."""
+    largest = {}
+
+    class Widths(kernel_counts.KernelCounter):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if 'linalg' in func.name():
+                widths = [arg.size(-1) for arg in args if isinstance(arg, torch.Tensor)]
+                largest[func.name()] = max(widths + [largest.get(func.name(), 0)])
+            return super().__torch_dispatch__(func, types, args, kwargs)
+
+    objects = random_objects(3, points=300, dtype=torch.float32)
+    with torch.no_grad(), Widths():
+        EProPnP4DoF()(*objects[:4], fast_mode=True)
+    assert largest and max(largest.values()) < 16
+
+
 def test_counts_kernels_and_waits(kernel_counts):
     x = torch.arange(6.0)
     assert kernel_counts.count(lambda: x[2:].view(2, 2).t()) == (0, 0)

@@ -162,7 +162,10 @@ def _rays(problem: Problem) -> Tensor:
     """Camera coordinates x and y of the image points at depth one, (B, 2, N)."""
     skew = problem.camera[:, :2, :2]
     if not torch.jit.is_tracing():
-        return torch.linalg.solve_ex(skew, problem.x2d)[0]
+        # not solved for all points: at 256 and more torch hands that to a library that waits, which
+        # no CUDA graph may hold
+        inverse = torch.linalg.inv_ex(skew)[0]
+        return (inverse[..., None] * problem.x2d[:, None]).sum(2)
     a, b, c, d = skew.flatten(1)[..., None, None].unbind(1)  # (B, 1, 1)
     adjugate = torch.cat((torch.cat((d, -b), 2), torch.cat((-c, a), 2)), dim=1)  # (B, 2, 2)
     return (adjugate / (a * d - b * c)) @ problem.x2d

@@ -94,6 +94,8 @@ class PoseSolver:
 def confident_points(w2d: Tensor, share: float = 0.2) -> Tensor:
     """The points whose mean weight reaches the quantile ``1 - share``, (B, n) bool."""
     confidence = w2d.mean(-1)
+    if not len(confidence):
+        return confidence.bool()  # an empty tensor has no quantile
     return confidence >= confidence.quantile(1 - share, dim=1, keepdim=True)
 
 

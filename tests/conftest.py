@@ -65,6 +65,12 @@ def kitti70_root() -> Path:
 
 
 @pytest.fixture(scope='session')
+def linemod_cat_root() -> Path:
+    """BOP's LineMOD of the cat: `test`, `models`, `splits.json`."""
+    return _shared('data/linemod_cat')
+
+
+@pytest.fixture(scope='session')
 def golden_dir() -> Path:
     """Outputs of the official modules (README.md there)."""
     return REPOSITORY / 'tests' / 'data' / 'golden'

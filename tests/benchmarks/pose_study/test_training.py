@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 import train_6dof
-from pose_study.jobs import JOBS, TINY, Job, network_config
+from mmcv import Config
+from pose_study.jobs import BASE, JOBS, TINY, Job, network_config
 from pose_study.learner import Learner, loss_factors, rate_at
 from pose_study.material import Material, objects_entry
 
 from epropnp_6dof.apis import init_estimator, objects_of
+from epropnp_det.engine.config import plain_config
 
 
 @pytest.fixture
@@ -65,6 +67,11 @@ def test_jobs_differ_in_losses_alone():
     assert isinstance(JOBS['ablation'], Job) and len({net for net, _ in nets.values()}) == 1
     config = network_config(*nets['no_model'])
     assert config.model.losses.coordinate == 0 and config.model.losses.monte_carlo > 0
+
+
+def test_the_main_job_trains_the_network_that_ships():
+    shipped = Config.fromfile(BASE.with_name('epropnp_6dof_r18_linemod_cat.py'))
+    assert plain_config(network_config(*JOBS['main'].nets['main'])) == plain_config(shipped)
 
 
 def test_the_command_packs_trains_and_tests(block_images, tmp_path, small, monkeypatch, capsys):

@@ -1,5 +1,5 @@
 # The network that ships: wider than the one for a processor core, with more points and samples.
-# `benchmarks/train_6dof.py main` trained it on a GPU in 310 s; docs/6dof.md says what it reaches.
+# `benchmarks/train_6dof.py main` trained it on a GPU in 314 s; docs/6dof.md says what it reaches.
 _base_ = ['./epropnp_6dof_r18_linemod_cat_cpu.py']
 num_points = 256
 

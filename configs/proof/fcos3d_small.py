@@ -10,9 +10,15 @@ from epropnp_det.datasets import recipe
 _base_ = './epropnp_det_small.py'
 data_root = 'work_dirs/proof/train/'
 data = recipe.mono3d_data(data_root, samples_per_gpu=4, workers_per_gpu=1)
+# Unknown velocities are NaN here; its losses cannot leave them out: zero, as mmdet3d's data set has
+# them.
 # FCOS3D reads its camera and its scale from the stock meta, which Collect3D has by default.
 data['train']['pipeline'] = recipe.train_pipeline(
-    [dict(type='RandomFlip3D', flip_ratio_bev_horizontal=0.5)], recipe.CLASSES
+    [
+        dict(type='ZeroUnknownVelocities'),
+        dict(type='RandomFlip3D', flip_ratio_bev_horizontal=0.5),
+    ],
+    recipe.CLASSES,
 )
 data['train']['pipeline'][-1] = dict(
     type='Collect3D', keys=[key for key in recipe.TRAIN_KEYS if key != 'gt_bboxes_ignore']

@@ -1,5 +1,7 @@
 """Stock FCOS3D trains on our converter's file, and our detector on that of mmdet3d's."""
 
+import json
+import math
 from pathlib import Path
 
 import mmdet3d
@@ -67,10 +69,26 @@ def test_our_detector_trains_on_the_stock_file(stock_root, repository):
 def test_the_compared_fcos3d_never_mirrors_the_records(prepared_root, repository):
     """configs/proof: every second flip of an image would else train with a mirrored camera."""
     cfg = load_config(str(repository / 'configs/proof/fcos3d_small.py'))
-    cfg.data.train.pipeline[2].flip_ratio_bev_horizontal = 1.0
+    flip = next(step for step in cfg.data.train.pipeline if step['type'] == 'RandomFlip3D')
+    flip.flip_ratio_bev_horizontal = 1.0
     name, losses = training_step(cfg, prepared_root)
     assert name == 'NuScenesEProPnPDataset' and losses['loss_depth'] > 0
     root = {'data_root': str(prepared_root), 'img_prefix': str(prepared_root)}
     dataset = build_dataset({**cfg.data.train, **root, 'ann_file': str(prepared_root / TRAIN)})
     first, again = (dataset[0]['img_metas'].data['cam2img'] for _ in range(2))
     assert [list(row) for row in first] == [list(row) for row in again]
+
+
+def test_the_compared_fcos3d_trains_where_velocities_are_unknown(
+    prepared_root, repository, tmp_path
+):
+    """configs/proof: one NaN would else make every loss of the step NaN, and it be skipped."""
+    content = json.loads((prepared_root / TRAIN).read_text(encoding='utf-8'))
+    for annotation in content['annotations'][::2]:
+        annotation['velo_cam3d'] = [math.nan, math.nan]
+    (tmp_path / TRAIN).write_text(json.dumps(content), encoding='utf-8')
+    for folder in ('samples', 'sweeps'):
+        if (prepared_root / folder).exists():
+            (tmp_path / folder).symlink_to(prepared_root / folder)
+    cfg = load_config(str(repository / 'configs/proof/fcos3d_small.py'))
+    assert training_step(cfg, tmp_path)[1]['loss_velo'] > 0

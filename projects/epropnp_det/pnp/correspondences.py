@@ -122,7 +122,7 @@ def prepare(
         bounds = torch.where(valid[:, None], bounds, constant((-1.0, -1.0, 1.0, 1.0), bounds))
     unit = torch.eye(3, dtype=dtype, device=points.device)
     cam2img = torch.where(valid[:, None, None], cam2img, unit)
-    points = torch.where(valid[:, None, None], points, torch.zeros_like(points))
+    points = points.masked_fill(~valid[:, None, None], 0.0)
     if torch.is_grad_enabled() and (points.requires_grad or cam2img.requires_grad):
         # every output of the guard requires gradient, so constants stay outside
         if cam2img.requires_grad:
@@ -165,8 +165,8 @@ class GuardGradient(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
         """Gradients, or zeros where they are not finite."""
-        finite = finite_objects(*grads)[:, None, None]
-        return tuple(torch.where(finite, grad, torch.zeros_like(grad)) for grad in grads)
+        bad = ~finite_objects(*grads)[:, None, None]
+        return tuple(grad.masked_fill(bad, 0.0) for grad in grads)
 
 
 def _solvable(

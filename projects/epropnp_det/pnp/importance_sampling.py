@@ -62,7 +62,7 @@ def adaptive_importance_sampling(
 def effective_sample_size(log_weights: Tensor) -> Tensor:
     """``(sum w)^2 / sum w^2`` over the samples, (B, S) -> (B,)."""
     weights = torch.softmax(log_weights.detach(), dim=1)
-    return 1 / weights.square().sum(1)
+    return weights.square().sum(1).reciprocal()
 
 
 def sample_costs(

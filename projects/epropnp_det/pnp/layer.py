@@ -181,20 +181,20 @@ class EProPnP(nn.Module):
                 noise,
                 self.mc_tolerance,
             )
-            solved = self.finish(inputs, problem, offset, solution, with_pose_plus)
             samples = self.pose_type.canonical(self.shift(drawn.poses, offset, -1))
             target = None
             if inputs.pose_init is not None:
                 shifted = self.shift(inputs.pose_init, offset, 1)
                 target = sample_costs(backend, self.pose_type, problem, shifted[:, None])[:, 0]
-            valid = solved.valid & finite_objects(samples, drawn.log_weights)
+            also = (samples, drawn.log_weights, target)
+            solved = self.finish(inputs, problem, offset, solution, with_pose_plus, *also)
+            invalid = ~solved.valid
             if target is not None:
-                valid = valid & torch.isfinite(target)
-                target = torch.where(valid, target, torch.zeros_like(target))
-            solved = self._replace_invalid(solved, valid)
-            uniform = torch.full_like(drawn.log_weights, -math.log(self.mc_samples))
-            log_weights = torch.where(valid[:, None], drawn.log_weights, uniform)
-            samples = torch.where(valid[:, None, None], samples, self.pose_type.identity(samples))
+                target = target.masked_fill(invalid, 0.0)
+            uniform = -math.log(self.mc_samples)
+            log_weights = drawn.log_weights.masked_fill(invalid[:, None], uniform)
+            identity = self.pose_type.identity(samples)
+            samples = torch.where(invalid[:, None, None], identity, samples)
         return MonteCarloResult(
             pose=inputs.unflatten(solved.pose),
             cost=inputs.unflatten(solved.cost),
@@ -295,8 +295,12 @@ class EProPnP(nn.Module):
         offset: Tensor | None,
         solution: Solution,
         with_pose_plus: bool,
+        *also: Tensor | None,
     ) -> Solved:
-        """Covariance, derivative step, flags; everything in the frame of the input."""
+        """Covariance, derivative step, flags; everything in the frame of the input.
+
+        An object is valid only if what there is of it in ``also``, (B, ...) each, is finite, too.
+        """
         pose = self.pose_type.canonical(solution.pose)
         covariance = self.solver.covariance(solution.linearization)
         gradient = solution.linearization.gradient[..., None]
@@ -310,13 +314,13 @@ class EProPnP(nn.Module):
         if offset is not None:
             covariance = self._shift_covariance(covariance, pose, offset)
             pose = self.shift(pose, offset, -1)
-        valid = inputs.valid & finite_objects(pose, solution.cost, covariance)
-        if plus is not None:
-            valid = valid & finite_objects(plus.detach())
-        solved = Solved(
-            pose, solution.cost, covariance, plus, decrement < CONVERGED_DECREMENT**2, valid
+        parts = (pose, solution.cost, covariance, plus, *also)
+        finite = finite_objects(*(part.detach() for part in parts if part is not None))
+        valid = inputs.valid & finite
+        converged = decrement < CONVERGED_DECREMENT**2
+        return self._replace_invalid(
+            Solved(pose, solution.cost, covariance, plus, converged, valid)
         )
-        return self._replace_invalid(solved, valid)
 
     def _shift_covariance(self, covariance: Tensor, pose: Tensor, offset: Tensor) -> Tensor:
         """Covariance of ``t - R offset`` and the rotation from that of ``t`` and the rotation."""
@@ -328,13 +332,14 @@ class EProPnP(nn.Module):
         jacobian = torch.cat((top, jacobian[:, 3:]), dim=1)
         return jacobian @ covariance @ jacobian.transpose(1, 2)
 
-    def _replace_invalid(self, solved: Solved, valid: Tensor) -> Solved:
+    def _replace_invalid(self, solved: Solved) -> Solved:
+        valid = solved.valid
         identity = self.pose_type.identity(solved.pose)
         unit = torch.eye(self.pose_type.dof, dtype=identity.dtype, device=identity.device)
         plus = solved.pose_plus
         return Solved(
             torch.where(valid[:, None], solved.pose, identity),
-            torch.where(valid, solved.cost, torch.zeros_like(solved.cost)),
+            solved.cost.masked_fill(~valid, 0.0),
             torch.where(valid[:, None, None], solved.covariance, unit),
             None if plus is None else torch.where(valid[:, None], plus, identity),
             solved.converged & valid,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -62,16 +64,15 @@ class MonteCarloPoseLoss(nn.Module):
             )
         if self.training:
             self._update(scale_mean, cost_target.numel() > 0)
-        finite = torch.isfinite(log_weights).all(0) & torch.isfinite(cost_target)
-        zeros = torch.zeros_like
-        posterior = torch.where(finite, log_weights, zeros(log_weights)).logsumexp(0)
-        divergence = torch.where(finite, cost_target, zeros(cost_target)) + posterior
-        divergence = torch.where(finite, divergence, zeros(divergence))
+        rows = torch.cat((log_weights.detach(), cost_target.detach()[None]))
+        bad = ~(rows.abs().amax(0) < math.inf)  # NaN is bad, too
+        posterior = log_weights.masked_fill(bad, 0.0).logsumexp(0)
+        divergence = (cost_target + posterior).masked_fill(bad, 0.0)
         if weight is not None:
             divergence = divergence * weight
         if avg_factor is None:
             avg_factor = max(cost_target.numel(), 1)
-        return divergence.sum() * (self.loss_weight / self.norm_factor) / avg_factor
+        return divergence.sum() * (self.loss_weight / avg_factor) / self.norm_factor
 
     @torch.no_grad()
     def _update(self, scale_mean: Tensor | float, has_objects: bool) -> None:
@@ -80,10 +81,11 @@ class MonteCarloPoseLoss(nn.Module):
         if not isinstance(scale, Tensor):  # filling a tensor waits for no device, copying does
             scale = torch.full_like(self.norm_factor, scale)
         scale = scale.detach().to(self.norm_factor)
-        usable = torch.isfinite(scale) & (scale > 0) & has_objects
-        pair = torch.stack((torch.where(usable, scale, torch.zeros_like(scale)), usable.to(scale)))
+        usable = (scale > 0) & (scale < math.inf) & has_objects
         if torch.distributed.is_available() and torch.distributed.is_initialized():
+            pair = torch.stack((scale.masked_fill(~usable, 0.0), usable.to(scale)))
             torch.distributed.all_reduce(pair)
-        total, count = pair.unbind()
-        rate = self.momentum * (count > 0)
-        self.norm_factor += rate * (total / count.clamp(min=1) - self.norm_factor)
+            total, count = pair.unbind()
+            scale, usable = total / count, count > 0
+        moved = self.norm_factor + self.momentum * (scale - self.norm_factor)
+        self.norm_factor.copy_(torch.where(usable, moved, self.norm_factor))

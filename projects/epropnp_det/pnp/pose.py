@@ -274,14 +274,15 @@ _TANGENT = tuple(
 
 def wrap_angle(angle: Tensor) -> Tensor:
     """Wraps radians to [-pi, pi]; the gradient is one."""
-    return angle - 2 * math.pi * torch.round(angle.detach() / (2 * math.pi))
+    turns = torch.round(angle.detach() / (2 * math.pi))
+    return torch.sub(angle, turns, alpha=2 * math.pi)
 
 
 def normalize_quaternion(quaternion: Tensor, eps: float = 1e-6) -> Tensor:
     """Unit quaternions, (..., 4); the identity where the norm is below ``eps``."""
     square = (quaternion * quaternion).sum(-1, keepdim=True)
     good = square > eps * eps
-    unit = quaternion * torch.rsqrt(torch.where(good, square, torch.ones_like(square)))
+    unit = quaternion * torch.rsqrt(square.clamp(min=eps * eps))
     identity = constant((1.0, 0.0, 0.0, 0.0), quaternion)
     return torch.where(good, unit, identity)
 

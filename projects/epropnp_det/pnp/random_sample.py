@@ -93,12 +93,12 @@ class RSLMSolver:
         options = replace(solver, num_iter=self.num_iter)
         poses = backend.solve_subsets(pose_type, problem, indices, start, options, fast_mode)
         cost = backend.pose_costs(pose_type, problem, poses)  # (B, P)
-        rank = torch.where(cost.abs() < math.inf, cost, torch.full_like(cost, math.inf))
+        rank = cost.nan_to_num(nan=math.inf, posinf=math.inf, neginf=math.inf)
         if self.reject_behind:
             # a pose behind loses against any before, and may win where all are behind
             behind = poses[..., 2] <= problem.z_min
             before = ~behind.all(1, keepdim=True)
-            rank = torch.where(behind & before, torch.full_like(cost, math.inf), rank)
+            rank = rank.masked_fill(behind & before, math.inf)
         best = rank.argmin(1, keepdim=True)  # (B, 1)
         pose = poses.gather(1, best[..., None].expand(-1, -1, poses.size(-1)))[:, 0]
         return InitialPose(pose, cost.gather(1, best)[:, 0])

@@ -122,7 +122,12 @@ def is_transforming(*tensors: Tensor) -> bool:
     """Whether plain operations are needed: by compilers, exporters, transforms, fake tensors."""
     if is_compiling() or torch.jit.is_tracing():
         return True
-    stack = getattr(getattr(torch._C, '_functorch', None), 'peek_interpreter_stack', None)
+    functorch = getattr(torch._C, '_functorch', None)
+    stack = getattr(functorch, 'peek_interpreter_stack', None)
     if stack is not None and stack() is not None:
+        return True
+    # autograd's own batches of gradients (`vectorize=True`) look like tensors and lie on no stack
+    is_batched = getattr(functorch, 'is_legacy_batchedtensor', None)
+    if is_batched is not None and any(is_batched(tensor) for tensor in tensors):
         return True
     return any(type(tensor) not in (Tensor, torch.nn.Parameter) for tensor in tensors)

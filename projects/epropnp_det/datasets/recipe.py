@@ -102,6 +102,30 @@ def train_pipeline(
     ]
 
 
+def window_steps(
+    size: tuple[int, int], zoom: tuple[float, float], class_weights: Sequence[float]
+) -> list[dict]:
+    """Middle of a training pipeline: windows, four of five around an object, in changed light.
+
+    Args:
+        size: Width and height of a window in pixels.
+        zoom: Least and largest magnification of the image.
+        class_weights: How much each class is looked at.
+    """
+    # Hues hardly change: red lamps are behind.
+    light = dict(
+        brightness_delta=20,
+        contrast_range=(0.75, 1.25),
+        saturation_range=(0.75, 1.25),
+        hue_delta=4,
+    )
+    return [
+        dict(type='FlipMono3D', flip_ratio=0.5),
+        dict(type='ZoomMono3D', size=size, zoom=zoom, focus=0.8, class_weights=class_weights),
+        dict(type='PhotoMetricDistortion', **light),
+    ]
+
+
 def test_pipeline(steps: Sequence[dict], class_names: Sequence[str], pad: int = 32) -> list[dict]:
     """An image, what a config does to it, and what the network wants; flips on request.
 

@@ -11,7 +11,8 @@ The set-up calls `write_compiler`. For an environment of your own, run with its 
 
     python tools/setup_env/compiler.py FOLDER
 
-It writes the command into FOLDER and prints the variables that make pip use it.
+It writes the command into FOLDER and prints the variables that make pip use it. One of them,
+PYTHONPATH, is for Python 3.13 and newer, on which mmcv-full's setup.py stops (`while_building`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ HEADER = 'torch.h'
 SOURCE = re.compile(r'/csrc/.*\.cpp$')  # what nvcc hands over is preprocessed, and named otherwise
 TAKES_VALUE = ('-o', '-MF', '-MT', '-MQ')
 OF_ONE_FILE = ('-c', '-MMD', '-MD', '-MP')
+WHILE_BUILDING = Path(__file__).resolve().parent / 'while_building'
 
 
 def write_compiler(folder: Path, compiler: str, standard: str, python: str) -> None:
@@ -58,7 +60,14 @@ def build_variables(folder: Path, standard: str, environ: Mapping[str, str]) -> 
     path = os.pathsep.join([str(folder), environ.get('PATH', os.defpath)])
     nvcc = f'{environ.get("NVCC_APPEND_FLAGS", "")} -std={standard}'.strip()
     cflags = f'-g0 -O2 {environ.get("CFLAGS", "")}'.strip()
-    return {'PATH': path, 'CC': 'c++', 'CXX': 'c++', 'CFLAGS': cflags, 'NVCC_APPEND_FLAGS': nvcc}
+    return {
+        'PATH': path,
+        'CC': 'c++',
+        'CXX': 'c++',
+        'CFLAGS': cflags,
+        'NVCC_APPEND_FLAGS': nvcc,
+        'PYTHONPATH': str(WHILE_BUILDING),  # alone: packages of elsewhere do not belong into it
+    }
 
 
 def standard_for(torch_version: str) -> str:

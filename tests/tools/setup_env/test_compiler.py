@@ -101,13 +101,19 @@ class TestPrecompiledHeader:
         assert not target.exists()
 
 
-def test_variables_keep_what_the_user_set(tmp_path):
-    environ = {'PATH': '/bin', 'CFLAGS': '-march=native', 'NVCC_APPEND_FLAGS': '--threads=2'}
+def test_variables_keep_what_the_user_set_but_not_packages_of_elsewhere(tmp_path):
+    environ = {
+        'PATH': '/bin',
+        'CFLAGS': '-march=native',
+        'NVCC_APPEND_FLAGS': '--threads=2',
+        'PYTHONPATH': '/mine',
+    }
     found = build_variables(tmp_path, 'c++20', environ)
     assert found['PATH'] == f'{tmp_path}:/bin'
     assert found['CFLAGS'] == '-g0 -O2 -march=native'
     assert found['NVCC_APPEND_FLAGS'] == '--threads=2 -std=c++20'
     assert found['CC'] == found['CXX'] == 'c++'
+    assert found['PYTHONPATH'].endswith('/setup_env/while_building')
 
 
 @pytest.mark.parametrize(
@@ -131,3 +137,46 @@ def test_by_hand_it_prints_what_to_export(tmp_path):
     lines = dict(line[len('export ') :].split('=', 1) for line in answer.stdout.splitlines())
     assert shlex.split(lines['PATH'])[0].startswith(str(tmp_path / 'cc'))
     assert (tmp_path / 'cc/c++').exists()
+
+
+READS_ITS_VERSION = """
+def get_version():
+    exec(compile("__version__ = '1.7.0'", 'version.py', 'exec'))
+    return locals()['__version__']
+
+
+print(get_version(), eval('1 + 1'), exec('x = 3', names := {}) or names['x'])
+"""
+
+
+def newer_python():
+    """Return an interpreter on which an `exec` no longer writes into a function's variables."""
+    if sys.version_info >= (3, 13):
+        return sys.executable
+    name = shutil.which('python3.13') or shutil.which('python3.14')
+    works = name and subprocess.call([name, '-c', ''], stderr=subprocess.DEVNULL) == 0
+    return name if works else None
+
+
+def run_as_setup(python, environ, start=''):
+    return subprocess.run(
+        [python, '-c', start + READS_ITS_VERSION],
+        env=environ,
+        capture_output=True,
+        text=True,
+        timeout=CHILD_SECONDS,
+    )
+
+
+class TestExecWhileBuilding:
+    def test_replacement_writes_into_the_caller_or_into_what_is_named(self, tmp_path):
+        environ = {**os.environ, **build_variables(tmp_path, 'c++20', os.environ)}
+        start = 'import builtins, sitecustomize; builtins.exec = sitecustomize.exec_in_caller\n'
+        assert run_as_setup(sys.executable, environ, start).stdout.split() == ['1.7.0', '2', '3']
+
+    @pytest.mark.skipif(newer_python() is None, reason='no Python 3.13 or newer on the PATH')
+    def test_setup_of_mmcv_finds_its_version_on_a_newer_python(self, tmp_path):
+        python, before = newer_python(), {**os.environ}
+        assert "KeyError: '__version__'" in run_as_setup(python, before).stderr
+        environ = {**before, **build_variables(tmp_path, 'c++20', before)}
+        assert run_as_setup(python, environ).stdout.split() == ['1.7.0', '2', '3']

@@ -55,13 +55,19 @@ def write_compiler(folder: Path, compiler: str, standard: str, python: str) -> N
     (folder / 'c++').chmod(0o755)
 
 
-def build_variables(folder: Path, standard: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Name the environment variables with which pip compiles mmcv-full by `folder/c++`."""
-    path = os.pathsep.join([str(folder), environ.get('PATH', os.defpath)])
+def build_variables(
+    folder: Path, standard: str, environ: Mapping[str, str], python: str
+) -> dict[str, str]:
+    """Name the environment variables with which pip compiles mmcv-full by `folder/c++`.
+
+    The folder of the interpreter is on PATH because ninja lies there, without which torch compiles
+    one file after the other.
+    """
+    programs = [str(folder), str(Path(python).parent), environ.get('PATH', os.defpath)]
     nvcc = f'{environ.get("NVCC_APPEND_FLAGS", "")} -std={standard}'.strip()
     cflags = f'-g0 -O2 {environ.get("CFLAGS", "")}'.strip()
     return {
-        'PATH': path,
+        'PATH': os.pathsep.join(programs),
         'CC': 'c++',
         'CXX': 'c++',
         'CFLAGS': cflags,
@@ -128,7 +134,8 @@ def main() -> int:
     folder = Path(sys.argv[1]).resolve()
     standard = standard_for(torch.__version__)
     write_compiler(folder, os.environ.get('CXX') or 'c++', standard, sys.executable)
-    for name, value in build_variables(folder, standard, os.environ).items():
+    variables = build_variables(folder, standard, os.environ, sys.executable)
+    for name, value in variables.items():
         print(f'export {name}={shlex.quote(value)}')
     return 0
 

@@ -264,7 +264,7 @@ class Environment:
         real = self.environ.get('CXX') or 'c++'
         write_compiler(folder, real, self.stack.standard, self.python)
         environ = {
-            **build_variables(folder, self.stack.standard, self.environ),
+            **build_variables(folder, self.stack.standard, self.environ, self.python),
             'MAX_JOBS': str(compile_jobs(self.environ)),
             'MMCV_WITH_OPS': '1',
             'FORCE_CUDA': '1' if cuda else '0',

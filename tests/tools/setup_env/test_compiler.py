@@ -108,8 +108,8 @@ def test_variables_keep_what_the_user_set_but_not_packages_of_elsewhere(tmp_path
         'NVCC_APPEND_FLAGS': '--threads=2',
         'PYTHONPATH': '/mine',
     }
-    found = build_variables(tmp_path, 'c++20', environ)
-    assert found['PATH'] == f'{tmp_path}:/bin'
+    found = build_variables(tmp_path, 'c++20', environ, '/venv/bin/python')
+    assert found['PATH'] == f'{tmp_path}:/venv/bin:/bin'  # ninja lies beside the interpreter
     assert found['CFLAGS'] == '-g0 -O2 -march=native'
     assert found['NVCC_APPEND_FLAGS'] == '--threads=2 -std=c++20'
     assert found['CC'] == found['CXX'] == 'c++'
@@ -170,7 +170,7 @@ def run_as_setup(python, environ, start=''):
 
 class TestExecWhileBuilding:
     def test_replacement_writes_into_the_caller_or_into_what_is_named(self, tmp_path):
-        environ = {**os.environ, **build_variables(tmp_path, 'c++20', os.environ)}
+        environ = {**os.environ, **build_variables(tmp_path, 'c++20', os.environ, sys.executable)}
         start = 'import builtins, sitecustomize; builtins.exec = sitecustomize.exec_in_caller\n'
         assert run_as_setup(sys.executable, environ, start).stdout.split() == ['1.7.0', '2', '3']
 
@@ -178,5 +178,5 @@ class TestExecWhileBuilding:
     def test_setup_of_mmcv_finds_its_version_on_a_newer_python(self, tmp_path):
         python, before = newer_python(), {**os.environ}
         assert "KeyError: '__version__'" in run_as_setup(python, before).stderr
-        environ = {**before, **build_variables(tmp_path, 'c++20', before)}
+        environ = {**before, **build_variables(tmp_path, 'c++20', before, python)}
         assert run_as_setup(python, environ).stdout.split() == ['1.7.0', '2', '3']

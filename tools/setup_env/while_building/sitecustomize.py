@@ -10,16 +10,24 @@ from __future__ import annotations
 
 import builtins
 import sys
+from collections.abc import Mapping
+from types import CodeType
+from typing import Any
 
 builtin_exec = builtins.exec
 
 
-def exec_in_caller(source, globals=None, locals=None, **options):
+def exec_in_caller(
+    source: str | bytes | CodeType,
+    globals: dict[str, Any] | None = None,
+    locals: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> None:
     """Execute, by default in the namespaces of the calling function, as `exec` once did."""
     if globals is None and locals is None:
         caller = sys._getframe(1)
         globals, locals = caller.f_globals, caller.f_locals
-    return builtin_exec(source, globals, locals, **options)
+    builtin_exec(source, globals, locals, **options)
 
 
 if sys.version_info >= (3, 13):

@@ -2,6 +2,10 @@
 
 The cost of ``S`` poses for ``B`` objects with ``N`` points needs ``S x B x N`` residuals. Neither
 function keeps them: objects are taken in chunks that fit a cache, and the gradient projects again.
+
+Which objects share a chunk depends on what the gradients of all of them are, and no object may feel
+that. So nothing here that differs by chunk is a matrix product: a library rounds it by where the
+matrix lies in memory.
 """
 
 from __future__ import annotations
@@ -110,8 +114,9 @@ def _bounds(problem: Problem) -> tuple[Tensor, Tensor]:
 
 def _camera_points(problem: Problem, matrices: Tensor) -> Tensor:
     """Points under all poses, (b, 3, S, N)."""
-    homogeneous = torch.nn.functional.pad(problem.x3d, (0, 0, 0, 1), value=1.0)
-    points = torch.bmm(matrices, homogeneous)  # (b, 3 S, N)
+    x, y, z = problem.x3d[:, None].unbind(2)  # (b, 1, N)
+    by_x, by_y, by_z, shift = matrices[..., None].unbind(2)  # (b, 3 S, 1)
+    points = (by_x * x).addcmul_(by_y, y).addcmul_(by_z, z).add_(shift)  # (b, 3 S, N)
     return points.unflatten(1, (3, points.size(1) // 3))
 
 
@@ -158,5 +163,6 @@ def _chunk_gradient(problem: Problem, matrices: Tensor, grad: Tensor) -> tuple[T
     torch.mul(pull, chunk.inverse_depth[:, None], out=by_point[:, :2])
     by_z = torch.mul(by_point[:, 0], chunk.image[:, 0], out=by_point[:, 2])
     by_z.addcmul_(by_point[:, 1], chunk.image[:, 1]).neg_().masked_fill_(chunk.behind, 0)
-    grad_x3d = torch.bmm(matrices[..., :3].transpose(1, 2), by_point.flatten(1, 2))
+    axes = matrices.unflatten(1, by_point.shape[1:3])[..., None, :3].unbind(-1)  # (b, 3, S, 1)
+    grad_x3d = torch.stack([(axis * by_point).sum((1, 2)) for axis in axes], dim=1)
     return grad_x3d, grad_x2d, grad_w2d, grad_delta

@@ -12,7 +12,8 @@ The set-up calls `write_compiler`. For an environment of your own, run with its 
     python tools/setup_env/compiler.py FOLDER
 
 It writes the command into FOLDER and prints the variables that make pip use it. One of them,
-PYTHONPATH, is for Python 3.13 and newer, on which mmcv-full's setup.py stops (`while_building`).
+PYTHONPATH, is for Python 3.13 and newer, on which the setup.py of mmcv-full and of mmdet3d stop
+(`while_building`).
 """
 
 from __future__ import annotations

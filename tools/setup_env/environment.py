@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Callable, NamedTuple
 
-from compiler import build_variables, write_compiler
+from compiler import WHILE_BUILDING, build_variables, write_compiler
 from find_python import Python, check_compiler, find_python, probe
 from quiet_runner import QuietRunner, clock
 from stacks import CLASSIC, STACKS, SetupError, Stack, asked_for, for_python
@@ -306,7 +306,8 @@ class Environment:
         return fits
 
     def _no_deps(self) -> None:
-        self._pip('--no-deps', '--no-build-isolation', *self._files('no_deps.txt'))
+        arguments = ['--no-deps', '--no-build-isolation', *self._files('no_deps.txt')]
+        self._pip(*arguments, environ={'PYTHONPATH': str(WHILE_BUILDING)})
 
     def _package_key(self) -> str:
         return digest(str(self.root), (self.root / 'setup.py').read_text())

@@ -1,6 +1,6 @@
-"""`exec` as it was before Python 3.13, in the processes that build mmcv-full.
+"""`exec` as it was before Python 3.13, in the processes that build mmcv-full and mmdet3d.
 
-Its setup.py reads the version by `exec` of version.py and takes it from `locals()`. From Python
+Their setup.py reads the version by `exec` of version.py and takes it from `locals()`. From Python
 3.13 on (PEP 667) an `exec` without namespaces writes into a copy of the function's variables, and
 setup.py ends with `KeyError: '__version__'`. Python imports this module at its start where the
 folder lies on PYTHONPATH, which the set-up sees to while it builds, and at no other time.

@@ -19,14 +19,13 @@ import epropnp_det  # noqa: F401  first, since it keeps mmcv quiet
 import mmcv
 from mmcv import Config, DictAction
 from mmdet.apis import set_random_seed
-from mmdet.datasets import build_dataloader
 from mmdet3d.datasets import build_dataset
 from torch.utils.data import Dataset
 
 from epropnp_det.apis import init_detector, load_config, predict_dataset
 from epropnp_det.apis.agreement import check_agreement
 from epropnp_det.datasets.submission_check import check_submission, zip_submission
-from epropnp_det.engine import check_formatting, check_target, kept_results
+from epropnp_det.engine import build_test_loader, check_formatting, check_target, kept_results
 from epropnp_det.quiet import plain_warnings
 
 
@@ -51,9 +50,8 @@ def parse_args() -> argparse.Namespace:
 
 def detect(args: argparse.Namespace, cfg: Config, dataset: Dataset) -> list[dict]:
     """Results of the detector on all images."""
-    options = {'samples_per_gpu': 1, 'workers_per_gpu': 2, **cfg.data.get('test_dataloader', {})}
     set_random_seed(args.seed)
-    loader = build_dataloader(dataset, **{**options, 'dist': False, 'shuffle': False})
+    loader = build_test_loader(dataset, cfg)
     model = init_detector(cfg, args.checkpoint, args.device)
     check_agreement(model, dataset, model.CLASSES, args.checkpoint)
     return predict_dataset(model, loader)

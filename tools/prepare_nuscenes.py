@@ -12,8 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-from epropnp_det.datasets.prepare import SPLITS, default_workers, prepare_nuscenes
+from epropnp_det.datasets.prepare import SPLITS, prepare_nuscenes
 from epropnp_det.datasets.tables import read_split_file
+from epropnp_det.processors import available_processors
 from epropnp_det.quiet import plain_warnings
 
 
@@ -42,7 +43,10 @@ def parse_args() -> argparse.Namespace:
         'splits; the result is named after it',
     )
     parser.add_argument(
-        '--workers', type=int, default=default_workers(), help='processes (default: %(default)s)'
+        '--workers',
+        type=int,
+        default=available_processors(),
+        help='processes (default: %(default)s)',
     )
     return parser.parse_args()
 

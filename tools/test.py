@@ -21,11 +21,10 @@ import mmcv
 import torch
 from mmcv import Config, DictAction
 from mmdet.apis import set_random_seed
-from mmdet.datasets import build_dataloader
 from mmdet.utils import compat_cfg, setup_multi_processes
 from mmdet3d.datasets import build_dataset
 from torch import nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import Dataset
 
 from epropnp_det.apis import (
     init_detector,
@@ -38,6 +37,7 @@ from epropnp_det.apis import (
 from epropnp_det.apis.agreement import check_agreement
 from epropnp_det.apis.pictures import evenly_spread
 from epropnp_det.engine import (
+    build_test_loader,
     check_formatting,
     check_scoring,
     check_target,
@@ -95,13 +95,6 @@ def parse_args() -> argparse.Namespace:
     if args.out and not args.out.endswith(('.pkl', '.pickle')):
         parser.error('--out must end in .pkl')
     return args
-
-
-def build_loader(cfg: Config, distributed: bool) -> DataLoader:
-    """The test set in its own order."""
-    options = {'samples_per_gpu': 1, 'workers_per_gpu': 2, **cfg.data.get('test_dataloader', {})}
-    dataset = build_dataset(cfg.data.test, {'test_mode': True})
-    return build_dataloader(dataset, **{**options, 'dist': distributed, 'shuffle': False})
 
 
 def work_dir(args: argparse.Namespace) -> Path:
@@ -235,16 +228,17 @@ def main() -> None:
         if args.launcher != 'none':
             start_processes(args.launcher, args.device.partition(':')[0], **cfg.dist_params)
         set_random_seed(args.seed, deterministic=args.deterministic)
-        loader = build_loader(cfg, args.launcher != 'none')
-        check(args, cfg, loader.dataset)
-        model = load(args, cfg, loader.dataset)
+        dataset = build_dataset(cfg.data.test, {'test_mode': True})
+        loader = build_test_loader(dataset, cfg, args.launcher != 'none')
+        check(args, cfg, dataset)
+        model = load(args, cfg, dataset)
     except (OSError, ValueError, ImportError) as error:
         sys.exit(f'error: {error}')
     results = predict_dataset(model, loader, tmpdir=args.tmpdir)
     if results is None:  # of several processes the first one has them
         return
     try:
-        finish(args, cfg, loader.dataset, results, model)
+        finish(args, cfg, dataset, results, model)
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
 

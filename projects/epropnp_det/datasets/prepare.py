@@ -13,7 +13,6 @@ import hashlib
 import itertools
 import json
 import multiprocessing
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -287,9 +286,3 @@ def _join(parts: list[Path], info: dict) -> Iterator[str]:
         comma = ',' if number else ''
         yield f'{comma}\n{annotation[:-1]}, "id": {number}}}'
     yield f'],\n"categories": {json.dumps(CATEGORIES)},\n"info": {json.dumps(info)}}}\n'
-
-
-def default_workers() -> int:
-    """Processors that this process may use."""
-    affinity = getattr(os, 'sched_getaffinity', None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1

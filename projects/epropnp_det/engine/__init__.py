@@ -8,7 +8,7 @@ from .checkpoint_files import publish_checkpoint, read_checkpoint, write_checkpo
 from .checkpoint_loading import check_start, load_weights
 from .config import config_fingerprint, config_of, load_config, plain_config, with_data_root
 from .device import CpuDataParallel, select_device
-from .evaluation import EvaluationHook, collect, forward, predict_dataset
+from .evaluation import EvaluationHook, build_test_loader, collect, forward, predict_dataset
 from .losses import LossLog, parse_losses
 from .optimizer_hook import NanSafeOptimizerHook
 from .parallel import DistributedDataParallel, GpuDataParallel, to_device
@@ -36,6 +36,7 @@ __all__ = [
     'Step',
     'StepChain',
     'StepFailed',
+    'build_test_loader',
     'check_folder',
     'check_formatting',
     'check_scoring',

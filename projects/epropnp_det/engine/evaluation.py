@@ -10,17 +10,33 @@ from typing import Any
 
 import mmcv
 import torch
+from mmcv import Config
 from mmcv.parallel import is_module_wrapper
 from mmcv.runner import HOOKS, get_dist_info
 from mmdet.core import EvalHook
 from mmdet.datasets import build_dataloader
 from mmdet3d.datasets import build_dataset
 from torch import distributed, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
+from ..processors import available_processors
 from ..progress import progress as progress_bar
 from .parallel import to_device
 from .safety import check_scoring, kept_results
+
+
+def build_test_loader(dataset: Dataset, cfg: Config, distributed: bool = False) -> DataLoader:
+    """A test set in its own order, with the options of ``cfg.data.test_dataloader``.
+
+    Args:
+        dataset: The test set.
+        cfg: Config of the run; a shipped one may ask for the loader processes of a larger machine,
+            of which there are no more than processors here.
+        distributed: Whether several processes share the set.
+    """
+    options = {'samples_per_gpu': 1, 'workers_per_gpu': 2, **cfg.data.get('test_dataloader', {})}
+    options['workers_per_gpu'] = min(options['workers_per_gpu'], available_processors())
+    return build_dataloader(dataset, **{**options, 'dist': distributed, 'shuffle': False})
 
 
 def forward(model: nn.Module, data: dict, **wanted: bool) -> list:

@@ -89,3 +89,14 @@ def test_report_of_nothing():
     result = report([], CLASSES)
     assert math.isnan(result.recall) and math.isnan(result.precision)
     assert math.isnan(result.distance_error) and math.isnan(result.yaw_error)
+
+
+def test_each_object_can_have_a_tolerance_of_its_own():
+    truth = objects([(0, 0, 10, 0), (0, 0, 40, 0)])
+    found = objects([(0, 0, 11.5, 0), (0, 0, 43, 0)], [0.9, 0.8])
+    assert match(found, truth, np.array([1.0, 4.0])).ground_truth.tolist() == [1]
+    assert match(found, truth, np.array([2.0, 4.0])).ground_truth.tolist() == [0, 1]
+    # an object out of reach does not keep a detection from one that is within its own
+    near = objects([(0, 0, 10, 0), (0, 1.5, 10, 0)])
+    pairs = match(objects([(0, 0.6, 10, 0)], [0.9]), near, np.array([0.5, 1.0]))
+    assert pairs.ground_truth.tolist() == [1]

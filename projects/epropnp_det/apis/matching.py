@@ -55,7 +55,7 @@ class Report(NamedTuple):
         return self.true_detections / self.detections if self.detections else float('nan')
 
 
-def match(found: Objects, truth: Objects, max_distance: float = 2.0) -> Matches:
+def match(found: Objects, truth: Objects, max_distance: float | np.ndarray = 2.0) -> Matches:
     """Pairs each detection, best score first, with the nearest free object of its class.
 
     This is the devkit's rule (greedy, one to one, bird's-eye centre distance) for one image.
@@ -63,15 +63,17 @@ def match(found: Objects, truth: Objects, max_distance: float = 2.0) -> Matches:
     Args:
         found: Detections with scores.
         truth: Annotated objects.
-        max_distance: Bird's-eye distance in metres up to which a pair counts.
+        max_distance: Bird's-eye distance in metres up to which a pair counts, one for all or one
+            per annotated object, (g,).
     """
     offsets = found.boxes[:, None, [3, 5]] - truth.boxes[None, :, [3, 5]]  # (n, g, 2)
     distances = np.linalg.norm(offsets, axis=-1)  # (n, g)
     distances[found.labels[:, None] != truth.labels[None]] = np.inf
+    distances[distances > max_distance] = np.inf
     pairs = []
     for row in np.argsort(-found.scores, kind='stable'):
         column = int(np.argmin(distances[row])) if len(truth.boxes) else -1
-        if column >= 0 and distances[row, column] <= max_distance:
+        if column >= 0 and np.isfinite(distances[row, column]):
             pairs.append((row, column, distances[row, column]))
             distances[:, column] = np.inf
     table = np.array(pairs, dtype=np.float64).reshape(-1, 3)

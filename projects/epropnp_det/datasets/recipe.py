@@ -6,7 +6,7 @@ so a dumped config holds the whole block and needs nothing of this module.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from .. import taxonomy
 from .kitti.convert import CLASSES as KITTI_CLASSES
@@ -103,17 +103,22 @@ def train_pipeline(
 
 
 def window_steps(
-    size: tuple[int, int], zoom: tuple[float, float], class_weights: Sequence[float]
+    size: tuple[int, int],
+    class_weights: Sequence[float],
+    light: Mapping | None = None,
+    **span: tuple[float, float],
 ) -> list[dict]:
     """Middle of a training pipeline: windows, four of five around an object, in changed light.
 
     Args:
         size: Width and height of a window in pixels.
-        zoom: Least and largest magnification of the image.
         class_weights: How much each class is looked at.
+        light: Arguments of ``PhotoMetricDistortion`` that differ.
+        **span: Either ``zoom``, least and largest magnification of the image, or ``focal``, least
+            and largest focal length in pixels of a window.
     """
     # Hues hardly change: red lamps are behind.
-    light = dict(
+    usual = dict(
         brightness_delta=20,
         contrast_range=(0.75, 1.25),
         saturation_range=(0.75, 1.25),
@@ -121,8 +126,8 @@ def window_steps(
     )
     return [
         dict(type='FlipMono3D', flip_ratio=0.5),
-        dict(type='ZoomMono3D', size=size, zoom=zoom, focus=0.8, class_weights=class_weights),
-        dict(type='PhotoMetricDistortion', **light),
+        dict(type='ZoomMono3D', size=size, **span, focus=0.8, class_weights=class_weights),
+        dict(type='PhotoMetricDistortion', **{**usual, **(light or {})}),
     ]
 
 

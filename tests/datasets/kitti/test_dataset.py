@@ -7,8 +7,10 @@ import torch
 from mmdet3d.core.bbox import CameraInstance3DBoxes
 from mmdet3d.datasets import build_dataset
 
+from epropnp_det.datasets.annotations import UNKNOWN_ATTRIBUTE
 from epropnp_det.datasets.kitti import evaluate_class, read_objects
 from epropnp_det.engine import check_formatting, check_scoring
+from epropnp_det.taxonomy import CLASSES
 
 PIPELINE = [
     dict(type='LoadImageMono3D'),
@@ -218,3 +220,29 @@ def test_jpegs_do_too(kitti_root):
     cv2.imwrite(str(path.with_suffix('.jpg')), cv2.imread(str(path)))
     path.unlink()
     assert open_kitti(kitti_root)[0]['img'].shape == (375, 1242, 3)
+
+
+def test_reads_the_raw_layout_under_the_names_of_nuscenes(kitti_root):
+    dataset = open_kitti(kitti_root, type='KittiAsNuScenesDataset')
+    assert dataset.CLASSES == CLASSES
+    info = dataset.get_ann_info(0)
+    assert [CLASSES[label] for label in info['labels']] == ['car', 'car']  # and the van
+    assert len(info['bboxes_ignore']) == 2  # DontCare and the tram, neither is background
+    own = open_kitti(kitti_root).get_ann_info(0)
+    np.testing.assert_array_equal(
+        info['gt_bboxes_3d'].tensor[0, :7], own['gt_bboxes_3d'].tensor[0, :7]
+    )
+    assert torch.isnan(info['gt_bboxes_3d'].tensor[:, 7:]).all()
+    assert (info['attr_labels'] == UNKNOWN_ATTRIBUTE).all()
+    people = dataset.get_ann_info(1)
+    assert [CLASSES[label] for label in people['labels']] == ['pedestrian', 'bicycle']
+    assert people['attr_labels'].tolist() == [UNKNOWN_ATTRIBUTE, 0]  # a bicycle with its rider
+
+
+def test_sets_of_both_benchmarks_are_joined(kitti_root):
+    part = dict(
+        data_root=str(kitti_root), ann_file=str(kitti_root / 'ImageSets/train.txt'),
+        img_prefix=str(kitti_root), pipeline=PIPELINE, type='KittiAsNuScenesDataset',
+    )  # fmt: skip
+    joined = build_dataset([part, dict(type='RepeatDataset', times=3, dataset=part)])
+    assert len(joined) == 4 * 2 and tuple(joined.CLASSES) == CLASSES

@@ -258,8 +258,8 @@ def test_flip_obeys_test_time_augmentation():
 @pytest.mark.parametrize(
     ('build', 'message'),
     [
-        (lambda: ResizeMono3D(), 'either scale or img_scale'),
-        (lambda: ResizeMono3D(scale=0.5, img_scale=(3, 4)), 'either scale or img_scale'),
+        (lambda: ResizeMono3D(), 'one of scale, img_scale'),
+        (lambda: ResizeMono3D(scale=0.5, img_scale=(3, 4)), 'one of scale, img_scale'),
         (lambda: ResizeMono3D(scale=-1.0), 'positive'),
         (lambda: CropMono3D(top=-5), 'negative'),
         (lambda: FlipMono3D(1.5), 'probability'),
@@ -280,3 +280,16 @@ def test_misuse_is_named(build, message):
 def test_steps_are_registered():
     for name in ('LoadImageMono3D', 'ResizeMono3D', 'CropMono3D', 'FlipMono3D'):
         assert PIPELINES.get(name) is not None
+
+
+@pytest.mark.parametrize('focal', [200.0, 610.0])
+def test_resizing_to_a_focal_length(focal):
+    """A second resize to the same length finds nothing to do."""
+    before = LoadImageMono3D()(sample())
+    once = ResizeMono3D(focal=focal)(before)
+    twice = ResizeMono3D(focal=focal)(FlipMono3D(1.0)(once))
+    wanted = focal / before['cam2img'][0, 0]
+    assert once['img2net'][0, 0] == pytest.approx(wanted, rel=0.01)
+    assert once['img'].shape[1] == round(before['img'].shape[1] * wanted)
+    assert twice['img'].shape == once['img'].shape
+    np.testing.assert_array_equal(once['cam2img'], before['cam2img'])

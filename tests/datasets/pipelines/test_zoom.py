@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from epropnp_det.datasets.pipelines import ZoomMono3D
+from epropnp_det.datasets.pipelines import FlipMono3D, ResizeMono3D, ZoomMono3D
 from epropnp_det.datasets.pipelines.geometry import transform_points
 
 WIDTH, HEIGHT = 320, 200
@@ -75,3 +75,23 @@ def test_a_window_larger_than_the_image_is_enlarged():
 def test_bad_options_are_refused(bad):
     with pytest.raises(ValueError):
         ZoomMono3D(**bad)
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.floats(150, 900), st.booleans(), st.integers(0, 10**6))
+def test_windows_have_the_focal_length_that_was_asked_for(focal, flipped, seed):
+    """Whatever the camera and what was done to its image before."""
+    before = sample(seed=seed)
+    before['cam2img'] = np.diag([focal, focal, 1.0])
+    before = ResizeMono3D(scale=0.9)(before)
+    if flipped:
+        before = FlipMono3D(1.0)(before)
+    step = ZoomMono3D((64, 48), focal=(300, 800), rng=np.random.default_rng(seed))
+    after = step(before)
+    found = abs(after['img2net'][0, 0]) * focal
+    assert 300 * 0.97 < found < 800 * 1.03  # windows end at whole pixels
+
+
+def test_zoom_and_focal_exclude_each_other():
+    with pytest.raises(ValueError, match='zoom or focal'):
+        ZoomMono3D((64, 48), zoom=(1, 2), focal=(300, 800))

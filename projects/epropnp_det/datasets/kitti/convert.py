@@ -2,17 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from .average_precision import NEIGHBOURS
 from .files import KittiObjects, camera_offset, read_objects, read_projection
 
 CLASSES = ('Pedestrian', 'Cyclist', 'Car')
 SUFFIXES = ('.png', '.jpg', '.jpeg')
+
+
+class Meaning(NamedTuple):
+    """What a type of KITTI's is under the class names of a benchmark.
+
+    Attributes:
+        name: The class, or one that stands in for an ignored object of another kind.
+        ignored: Whether it is neither object nor background.
+        attribute: Index of nuScenes' attribute, where the type says it.
+    """
+
+    name: str
+    ignored: bool = False
+    attribute: int | None = None
+
+
+OWN_MEANINGS = {
+    'Pedestrian': Meaning('Pedestrian'),
+    'Cyclist': Meaning('Cyclist'),
+    'Car': Meaning('Car'),
+    'Van': Meaning('Car', ignored=True),
+    'Person_sitting': Meaning('Pedestrian', ignored=True),
+    'DontCare': Meaning('Car', ignored=True),
+}
+"""As the benchmark scores: like objects are ignored, the other types are background."""
+NUSCENES_MEANINGS = {
+    'Car': Meaning('car'),
+    # nuScenes counts vans among its cars, and bicycles with their riders among its bicycles.
+    'Van': Meaning('car'),
+    'Truck': Meaning('truck'),
+    'Pedestrian': Meaning('pedestrian'),
+    'Cyclist': Meaning('bicycle', attribute=0),
+    'Person_sitting': Meaning('pedestrian', ignored=True),
+    'Tram': Meaning('bus', ignored=True),
+    'Misc': Meaning('trailer', ignored=True),
+    'DontCare': Meaning('car', ignored=True),
+}
+"""Under the names of nuScenes, for training with images of both; no type is background."""
+# nuScenes' level of visibility for KITTI's level of occlusion; 3 is not known.
+_VISIBILITY = {0: 4, 1: 3, 2: 2}
 
 
 def frame_names(ann_file: str | Path) -> tuple[Path, list[str]]:
@@ -37,16 +77,21 @@ def frame_names(ann_file: str | Path) -> tuple[Path, list[str]]:
     return folder, names
 
 
-def read_layout(folder: str | Path, names: Iterable[str], root: str | Path) -> dict:
+def read_layout(
+    folder: str | Path,
+    names: Iterable[str],
+    root: str | Path,
+    meanings: Mapping[str, Meaning] = OWN_MEANINGS,
+    classes: Sequence[str] = CLASSES,
+) -> dict:
     """Images and annotations of frames of the raw layout, in the frame of camera 2.
-
-    Objects like those of a class (vans, sitting persons) and ``DontCare`` regions become ignored
-    annotations, as the benchmark ignores them.
 
     Args:
         folder: With ``image_2``, ``calib`` and, but for the test set, ``label_2``.
         names: Frames, such as 000001.
         root: Folder that ``file_name`` shall be relative to.
+        meanings: Of each type; objects of other types are left out.
+        classes: The categories, in their order.
 
     Raises:
         FileNotFoundError: If an image or a calibration is missing.
@@ -60,10 +105,10 @@ def read_layout(folder: str | Path, names: Iterable[str], root: str | Path) -> d
         images.append(image)
         if labelled:
             objects = read_objects(folder / 'label_2' / f'{name}.txt')
-            annotations += image_annotations(objects, image)
+            annotations += image_annotations(objects, image, meanings, classes)
     for number, annotation in enumerate(annotations):
         annotation['id'] = number
-    categories = [{'id': number, 'name': name} for number, name in enumerate(CLASSES)]
+    categories = [{'id': number, 'name': name} for number, name in enumerate(classes)]
     return {'images': images, 'annotations': annotations, 'categories': categories}
 
 
@@ -86,23 +131,23 @@ def image_record(folder: Path, name: str, root: str | Path) -> dict:
     }
 
 
-def image_annotations(objects: KittiObjects, image: dict) -> list[dict]:
+def image_annotations(
+    objects: KittiObjects, image: dict, meanings: Mapping[str, Meaning], classes: Sequence[str]
+) -> list[dict]:
     """Annotations of one image, without ids."""
-    near = {other: name for name, other in NEIGHBOURS.items()}
     offset = np.array(image['cam_offset'])
     found = []
     for kind, truncated, occluded, _, bbox, dims, location, yaw, _ in zip(*objects):
-        ignored = kind == 'DontCare' or kind in near
-        name = near.get(kind, CLASSES[-1] if ignored else kind)
-        if name not in CLASSES:
+        if kind not in meanings:
             continue
+        name, ignored, attribute = meanings[kind]
         height, width, length = np.maximum(dims, 1e-3) if kind == 'DontCare' else dims
         center = location + offset - [0, height / 2, 0]
         x1, y1, x2, y2 = bbox.tolist()
         found.append(
             {
                 'image_id': image['id'],
-                'category_id': CLASSES.index(name),
+                'category_id': classes.index(name),
                 'category_name': name,
                 'bbox': [x1, y1, x2 - x1, y2 - y1],
                 'area': (x2 - x1) * (y2 - y1),
@@ -110,7 +155,9 @@ def image_annotations(objects: KittiObjects, image: dict) -> list[dict]:
                 'bbox_cam3d': [*center.tolist(), length, height, width, float(yaw)],
                 'truncation': max(float(truncated), 0.0),
                 'occluded': int(occluded),
+                'visibility': _VISIBILITY.get(int(occluded)),
                 'center2d': _center2d(center, image),
+                **({} if attribute is None else {'attribute_id': attribute}),
             }
         )
     return found

@@ -12,13 +12,23 @@ from mmcv.utils import print_log
 from mmdet3d.datasets.builder import DATASETS
 from terminaltables import AsciiTable
 
+from ... import taxonomy
 from ...boxes.arrays import UNIT_CORNERS, points_of_boxes, rotations
 from ...boxes.image_extent import image_bboxes
 from ..annotation_check import read_annotation_file
 from ..nuscenes_epropnp import NO_PREFIX, NuScenesEProPnPDataset
 from ..results import detections_by_name
 from .average_precision import DIFFICULTIES, METRICS, MIN_OVERLAP, ClassScores, evaluate_class
-from .convert import CLASSES, frame_names, frame_of, label_paths, plain_content, read_layout
+from .convert import (
+    CLASSES,
+    NUSCENES_MEANINGS,
+    OWN_MEANINGS,
+    frame_names,
+    frame_of,
+    label_paths,
+    plain_content,
+    read_layout,
+)
 from .files import KittiObjects, read_objects, write_results
 
 
@@ -38,12 +48,13 @@ class KittiEProPnPDataset(NuScenesEProPnPDataset):
     """
 
     CLASSES = CLASSES
+    MEANINGS = OWN_MEANINGS
 
     def _read_content(self, ann_file: str) -> dict:
         if Path(ann_file).suffix == '.json':
             return plain_content(read_annotation_file(ann_file))
         folder, names = frame_names(ann_file)
-        return read_layout(folder, names, self.img_prefix or '.')
+        return read_layout(folder, names, self.img_prefix or '.', self.MEANINGS, type(self).CLASSES)
 
     def to_objects(self, results: Sequence[Mapping]) -> list[KittiObjects]:
         """Detections of each image as KITTI's objects, in the frame of camera 0.
@@ -146,6 +157,22 @@ class KittiEProPnPDataset(NuScenesEProPnPDataset):
                 print_log(f'\n{scores_table(scores)}', logger)
                 values.update(scores_by_name(scores))
         return values
+
+
+@DATASETS.register_module()
+class KittiAsNuScenesDataset(KittiEProPnPDataset):
+    """KITTI's own files under the class names of nuScenes, for training with images of both.
+
+    What a type becomes is in ``NUSCENES_MEANINGS``: vans are cars, cyclists are bicycles, as in
+    nuScenes; trams, sitting persons, ``Misc`` and ``DontCare`` are ignored. Velocities and most
+    attributes are unknown and not trained. Barriers and traffic cones have no labels in KITTI.
+
+    Args:
+        **kwargs: As for :class:`KittiEProPnPDataset`, without annotation files.
+    """
+
+    CLASSES = tuple(taxonomy.CLASSES)
+    MEANINGS = NUSCENES_MEANINGS
 
 
 def _objects_of(result: Mapping, image: Mapping, classes: Sequence[str]) -> KittiObjects:

@@ -56,6 +56,11 @@ def bbox_areas(bboxes: np.ndarray) -> np.ndarray:
     return sides[:, 0] * sides[:, 1]
 
 
+def focal_length(results: dict) -> float:
+    """Horizontal focal length in pixels of the image at this step."""
+    return abs(float(results['cam2img'][0, 0] * results['img2net'][0, 0]))
+
+
 def map_results(results: dict, image: np.ndarray, matrix: np.ndarray) -> dict:
     """The results with a new image and everything in pixels mapped by ``matrix``."""
     mapped = {
@@ -119,10 +124,13 @@ class ResizeMono3D:
         scale: Factor, or a range (low, high) from which it is drawn uniformly.
         img_scale: Target (width, height), instead of ``scale``.
         keep_ratio: With ``img_scale``: fit into the target with one factor for both axes.
+        focal: Target focal length in pixels, instead of ``scale``: at the same distance objects
+            then appear at the same size, whatever the camera.
         rng: Source of the factor; None takes NumPy's global one, which mmdet seeds per worker.
 
     Raises:
-        ValueError: If not exactly one of ``scale`` and ``img_scale`` is given, or not positive.
+        ValueError: If not exactly one of ``scale``, ``img_scale`` and ``focal`` is given, or it is
+            not positive.
     """
 
     def __init__(
@@ -131,32 +139,37 @@ class ResizeMono3D:
         img_scale: Sequence[int] | None = None,
         keep_ratio: bool = False,
         rng: np.random.Generator | None = None,
+        focal: float | None = None,
     ) -> None:
-        if (scale is None) == (img_scale is None):
-            raise ValueError('ResizeMono3D needs either scale or img_scale=(width, height)')
-        if np.min(scale if img_scale is None else img_scale) <= 0:
-            raise ValueError(f'ResizeMono3D needs positive sizes: {scale=}, {img_scale=}')
+        targets = [target for target in (scale, img_scale, focal) if target is not None]
+        if len(targets) != 1:
+            raise ValueError('ResizeMono3D needs one of scale, img_scale=(width, height) and focal')
+        if np.min(targets[0]) <= 0:
+            raise ValueError(f'ResizeMono3D needs positive sizes: {scale=}, {img_scale=}, {focal=}')
         self.scale = scale
         self.img_scale = img_scale
         self.keep_ratio = keep_ratio
         self.rng = rng
+        self.focal = focal
 
     def __call__(self, results: dict) -> dict:
         """Resizes the image and what lies in its pixels."""
         image = results['img']
         height, width = image.shape[:2]
-        new_width, new_height = self._target(width, height)
+        new_width, new_height = self._target(width, height, results)
         shrinks = new_width * new_height < width * height
         resized = mmcv.imresize(
             image, (new_width, new_height), interpolation='area' if shrinks else 'bilinear'
         )
         return map_results(results, resized, np.diag([new_width / width, new_height / height, 1.0]))
 
-    def _target(self, width: int, height: int) -> tuple[int, int]:
+    def _target(self, width: int, height: int, results: dict) -> tuple[int, int]:
         if self.img_scale is not None:
             if not self.keep_ratio:
                 return int(self.img_scale[0]), int(self.img_scale[1])
             factor = min(self.img_scale[0] / width, self.img_scale[1] / height)
+        elif self.focal is not None:
+            factor = self.focal / focal_length(results)
         elif np.ndim(self.scale):
             factor = (self.rng or np.random).uniform(*self.scale)
         else:
@@ -164,7 +177,10 @@ class ResizeMono3D:
         return max(round(width * factor), 1), max(round(height * factor), 1)
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(scale={self.scale}, img_scale={self.img_scale})'
+        return (
+            f'{type(self).__name__}(scale={self.scale}, img_scale={self.img_scale}, '
+            f'focal={self.focal})'
+        )
 
 
 @PIPELINES.register_module()

@@ -15,7 +15,7 @@ import mmcv
 import numpy as np
 from mmdet3d.datasets.builder import PIPELINES
 
-from .geometry import drop_hidden, map_results
+from .geometry import drop_hidden, focal_length, map_results
 
 
 class Window(NamedTuple):
@@ -38,6 +38,8 @@ class ZoomMono3D:
         size: Width and height of the result in pixels.
         zoom: Range of the enlargement, drawn uniformly on a logarithmic scale. A window that would
             be larger than the image is enlarged until it fits.
+        focal: Range of the focal length in pixels of the result, instead of ``zoom``: at the same
+            distance objects then appear at the same sizes, whatever the camera.
         focus: Probability of a window around an object; else it lies anywhere.
         class_weights: Relative probability of an object of each class to be the one; all equal
             by default.
@@ -51,18 +53,23 @@ class ZoomMono3D:
     def __init__(
         self,
         size: Sequence[int],
-        zoom: Sequence[float] = (1.0, 1.0),
+        zoom: Sequence[float] | None = None,
         focus: float = 0.8,
         class_weights: Sequence[float] | None = None,
         min_visible: float = 0.3,
         rng: np.random.Generator | None = None,
+        focal: Sequence[float] | None = None,
     ) -> None:
-        if min(size) < 1 or not 0 < zoom[0] <= zoom[1]:
-            raise ValueError(f'ZoomMono3D needs positive sizes and a range: {size=}, {zoom=}')
+        if zoom is not None and focal is not None:
+            raise ValueError(f'ZoomMono3D takes zoom or focal, not both: {zoom=}, {focal=}')
+        span = focal or zoom or (1.0, 1.0)
+        if min(size) < 1 or not 0 < span[0] <= span[1]:
+            raise ValueError(f'ZoomMono3D needs positive sizes and a range: {size=}, {span=}')
         if not 0 <= focus <= 1:
             raise ValueError(f'focus is a probability, got {focus}')
         self.size = int(size[0]), int(size[1])
-        self.zoom = float(zoom[0]), float(zoom[1])
+        self.span = float(span[0]), float(span[1])
+        self.by_focal_length = focal is not None
         self.focus = focus
         self.class_weights = None if class_weights is None else np.asarray(class_weights, float)
         self.min_visible = min_visible
@@ -88,7 +95,9 @@ class ZoomMono3D:
     def _draw(self, results: dict) -> Window:
         rng = self.rng or np.random
         height, width = results['img'].shape[:2]
-        zoom = np.exp(rng.uniform(*np.log(self.zoom)))
+        zoom = np.exp(rng.uniform(*np.log(self.span)))
+        if self.by_focal_length:
+            zoom /= focal_length(results)
         zoom = max(zoom, self.size[0] / width, self.size[1] / height)
         extent = np.minimum(np.round(np.array(self.size) / zoom), [width, height]).astype(int)
         room = np.array([width, height]) - extent
@@ -110,4 +119,7 @@ class ZoomMono3D:
         return int(np.searchsorted(weights, rng.uniform() * weights[-1], side='right'))
 
     def __repr__(self) -> str:
-        return f'{type(self).__name__}(size={self.size}, zoom={self.zoom}, focus={self.focus})'
+        return (
+            f'{type(self).__name__}(size={self.size}, '
+            f'{"focal" if self.by_focal_length else "zoom"}={self.span}, focus={self.focus})'
+        )

@@ -11,7 +11,7 @@ import math
 import warnings
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -173,7 +173,7 @@ def export_onnx(module: DeterministicPnP, path: str | Path, opset_version: int =
     axes = {name: {0: 'objects'} for name in (*arguments, *ExportedPose._fields)}
     for name in ('x3d', 'x2d', 'w2d'):
         axes[name][1] = 'points'
-    options = {}
+    options: dict[str, Any] = {}
     if 'dynamo' in inspect.signature(torch.onnx.export).parameters:
         options['dynamo'] = False
     with warnings.catch_warnings():

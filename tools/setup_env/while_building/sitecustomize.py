@@ -31,4 +31,4 @@ def exec_in_caller(
 
 
 if sys.version_info >= (3, 13):
-    builtins.exec = exec_in_caller
+    builtins.exec = exec_in_caller  # type: ignore[assignment]

@@ -2,7 +2,8 @@ r"""Training iteration and inference of our detector beside mmdet3d's FCOS3D, in
 
 Both have the same backbone, pyramid, images, boxes and batch; heads are as wide and as deep. They
 take turns, and the table shows medians and the ratio of the two. Inference gets a score threshold
-that lets exactly as many candidates through, whatever the (random) weights.
+that lets exactly as many candidates through, whatever the (random) weights. The last rows count
+operations, about as many kernels as a GPU would be asked for, and waits of the host for the device.
 
 Example:
     python benchmarks/benchmark_iteration.py                  # small network, 4 x 384 x 160
@@ -24,6 +25,7 @@ import mmcv
 import numpy as np
 import torch
 from compared_detectors import BUILDERS, NETWORKS, make_batch
+from kernel_counts import Counts, count
 from terminaltables import AsciiTable
 from torch import nn
 
@@ -46,12 +48,16 @@ def parse_args() -> argparse.Namespace:
         '--detectors', nargs='+', choices=list(BUILDERS), default=list(BUILDERS), help='all'
     )
     parser.add_argument(
-        '--works', nargs='+', choices=Works._fields, default=list(Works._fields), help='both'
+        '--works', nargs='+', choices=list(COUNTED), default=list(COUNTED), help='both'
     )
     parser.add_argument('--threads', type=int, default=1)
     parser.add_argument('--device', help='cpu, cuda')
     parser.add_argument('--checkpoint', action='store_true', help='recompute the backbone')
     return parser.parse_args()
+
+
+COUNTED = {'train': 'learn', 'test': 'test'}
+"""The work whose operations are counted, for each that is timed."""
 
 
 # ---- time by part
@@ -114,14 +120,19 @@ def watch_parts(model: nn.Module, clock: Clock) -> None:
         clock.watch(head.auxiliary, 'forward', 'auxiliary')
 
 
+def gradients(model: nn.Module, batch: dict, optimizer: Any, clock: Clock) -> None:
+    """Forward and backward."""
+    with clock.part('forward'):
+        loss = model.train_step(batch, optimizer)['loss']
+    with clock.part('backward'):
+        optimizer.zero_grad()
+        loss.backward()
+
+
 def iteration(model: nn.Module, batch: dict, optimizer: Any, clock: Clock) -> None:
     """Forward, backward and step."""
     with clock.part('iteration'):
-        with clock.part('forward'):
-            loss = model.train_step(batch, optimizer)['loss']
-        with clock.part('backward'):
-            optimizer.zero_grad()
-            loss.backward()
+        gradients(model, batch, optimizer, clock)
         with clock.part('clipping, step'):
             nn.utils.clip_grad_norm_(model.parameters(), 5.0)
             optimizer.step()
@@ -154,10 +165,14 @@ def set_threshold(model: nn.Module, batch: dict, candidates: int) -> None:
 
 
 class Works(NamedTuple):
-    """Functions that do one training iteration and one inference, and say what they took."""
+    """Functions that do one training iteration and one inference, and say what they took.
+
+    ``learn`` is the iteration without the step, which takes other operations on each device.
+    """
 
     train: Callable[[], dict]
     test: Callable[[], dict]
+    learn: Callable[[], dict]
 
 
 def prepare(name: str, args: argparse.Namespace, device: str) -> Works:
@@ -180,33 +195,34 @@ def prepare(name: str, args: argparse.Namespace, device: str) -> Works:
         work()
         return {prefix + name: tuple(times) for name, times in clock.times.items()}
 
-    def train() -> dict:
+    def train(work: Callable = iteration) -> dict:
         model.train()
-        return once(lambda: iteration(model, batch, optimizer, clock))
+        return once(lambda: work(model, batch, optimizer, clock))
 
     def test() -> dict:
         model.eval()
         set_threshold(model, batch, args.candidates)
         return once(lambda: inference(model, batch, clock), 'inference, ')
 
-    return Works(train, test)
+    return Works(train, test, lambda: train(gradients))
 
 
 def serve(name: str, args: argparse.Namespace, device: str, connection: Any) -> None:
-    """Works on demand; answers with times and the peak memory so far in MiB."""
+    """Works on demand; answers with times or counts, and the peak memory so far in MiB."""
     torch.set_num_threads(args.threads)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     works = prepare(name, args, device)
     while True:
         try:
-            work = connection.recv()
+            work, counting = connection.recv()
         except EOFError:  # nobody asks any more
             return
-        times = getattr(works, work)()
+        function = getattr(works, work)
+        found = count(function) if counting else function()
         peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**10
         if device != 'cpu':
             peak = torch.cuda.max_memory_allocated() / 2**20
-        connection.send((times, peak))
+        connection.send((found, peak))
 
 
 class Worker:
@@ -219,14 +235,16 @@ class Worker:
         self.process.start()
         other.close()
 
-    def ask(self, work: str) -> tuple[dict, float]:
-        """Does one piece of work; the process ends where nobody listens any more.
+    def ask(self, work: str, counting: bool = False) -> tuple[Any, float]:
+        """Does one piece of work, timed or counted.
+
+        The process ends where nobody listens any more.
 
         Raises:
             RuntimeError: If the process has ended, for example for want of memory.
         """
         try:
-            self.connection.send(work)
+            self.connection.send((work, counting))
             return self.connection.recv()
         except (EOFError, OSError) as error:
             self.process.join(60)
@@ -254,7 +272,12 @@ PARTS = (
 )
 
 
-def table(samples: dict[str, list[dict]], memory: dict[str, float], by_wall: bool) -> str:
+def table(
+    samples: dict[str, list[dict]],
+    memory: dict[str, float],
+    counts: dict[str, dict[str, Counts]],
+    by_wall: bool,
+) -> str:
     """Medians of each part in ms of processor (wall) time, and a ratio of the one or the other."""
     rows = [['', *samples, 'ratio']]
     for part in PARTS:
@@ -275,11 +298,18 @@ def table(samples: dict[str, list[dict]], memory: dict[str, float], by_wall: boo
             ratio = f'{first / max(second, 1e-9):.2f}'
         if medians:
             rows.append([part, *cells, ratio])
-    first, *others = memory.values()
-    ratios = [f'{first / other:.2f}' for other in others] or ['-']
-    rows.append(['peak memory, MiB', *(f'{m:.0f}' for m in memory.values()), *ratios])
+    rows.append(['peak memory, MiB', *(f'{m:.0f}' for m in memory.values()), _ratio(memory)])
+    for work, found in counts.items():
+        cells = [f'{c.kernels} ({c.waits})' for c in found.values()]
+        numbers = {name: c.kernels for name, c in found.items()}
+        rows.append([f'operations (waits), {work}', *cells, _ratio(numbers)])
     kind = 'wall' if by_wall else 'processor'
     return AsciiTable(rows, f'ms of processor (wall) time, medians; ratio of {kind} times').table
+
+
+def _ratio(numbers: dict[str, float]) -> str:
+    first, *others = numbers.values()
+    return f'{first / others[0]:.2f}' if others else '-'
 
 
 def main() -> None:
@@ -299,6 +329,12 @@ def main() -> None:
             if repeat >= args.warmup:
                 samples[name].append(times)
             bar.update()
+    counts = {
+        work: {
+            name: worker.ask(COUNTED[work], counting=True)[0] for name, worker in workers.items()
+        }
+        for work in args.works
+    }
     network = NETWORKS[args.network]
     width, height = network.size
     print(
@@ -306,7 +342,7 @@ def main() -> None:
         f'{args.objects} objects per image, {device}, {args.threads} threads, '
         f'{args.repeats} repeats'
     )
-    print(table(samples, memory, by_wall=device != 'cpu'))
+    print(table(samples, memory, counts, by_wall=device != 'cpu'))
 
 
 if __name__ == '__main__':

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 VIEWS = {'aten::_unsafe_view', 'aten::detach', 'aten::_reshape_alias', 'aten::lift_fresh'}
 WAITS = {
+    'aten::_linalg_check_errors',
     'aten::_local_scalar_dense',
     'aten::nonzero',
     'aten::masked_select',

@@ -5,6 +5,7 @@ from mmdet3d.core.bbox import CameraInstance3DBoxes
 from epropnp_det.boxes.instances import (
     boxes3d_from_instance,
     instance_from_boxes3d,
+    join_instances,
     velocities_from_instance,
 )
 
@@ -59,3 +60,14 @@ def test_wrong_shapes_are_named():
         instance_from_boxes3d(torch.rand(3, 6))
     with pytest.raises(ValueError, match='velocities'):
         instance_from_boxes3d(torch.rand(3, 7), torch.rand(2, 2))
+
+
+def test_joins_boxes_with_and_without_velocity():
+    moving = instance_from_boxes3d(random_boxes(2), torch.ones(2, 2))
+    still = CameraInstance3DBoxes(instance_from_boxes3d(random_boxes(3, seed=1)).tensor[:, :7])
+    nothing = instance_from_boxes3d(random_boxes(0))
+    joined = join_instances([moving, nothing, still])
+    parts = [boxes3d_from_instance(boxes) for boxes in (moving, still)]
+    assert torch.equal(boxes3d_from_instance(joined), torch.cat(parts))
+    velocities = velocities_from_instance(joined)
+    assert velocities[:2].eq(1).all() and velocities[2:].isnan().all()

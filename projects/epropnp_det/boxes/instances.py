@@ -7,9 +7,26 @@ the bottom face. Both measure yaw about the camera's +y axis (down), from +x tow
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 from mmdet3d.core.bbox import CameraInstance3DBoxes
 from torch import Tensor
+
+
+def join_instances(instances: Sequence[CameraInstance3DBoxes]) -> CameraInstance3DBoxes:
+    """All boxes of a batch as one, so that what follows takes one operation and not one per image.
+
+    Args:
+        instances: Boxes of each image, with seven columns or with nine, in any mixture.
+
+    Returns:
+        The boxes in order, nine columns; velocities are NaN where there were seven.
+    """
+    tensors = [boxes.tensor for boxes in instances]
+    rows = [F.pad(rows, (0, 9 - rows.shape[1]), value=float('nan')) for rows in tensors]
+    return CameraInstance3DBoxes(torch.cat(rows), box_dim=9)
 
 
 def boxes3d_from_instance(boxes: CameraInstance3DBoxes) -> Tensor:

@@ -17,6 +17,18 @@ import torch
 from torch import Tensor
 
 
+def as_indices(keep: Tensor) -> Tensor:
+    """Indices of what a mask keeps; every indexing by the mask itself would wait for the device.
+
+    Args:
+        keep: bool mask (n,), or indices already.
+
+    Returns:
+        Indices, (m,).
+    """
+    return keep.nonzero()[:, 0] if keep.dtype == torch.bool else keep
+
+
 class ImageGeometry(NamedTuple):
     """Cameras of a batch of ``B`` images and what the pipeline did to the pixels.
 
@@ -35,7 +47,8 @@ class ImageGeometry(NamedTuple):
     @property
     def flipped(self) -> Tensor:
         """Whether ``img2net`` mirrors the image, bool (B,)."""
-        return torch.det(self.img2net[:, :2, :2]) < 0
+        (a, b), (c, d) = (row.unbind(-1) for row in self.img2net[:, :2, :2].unbind(-2))
+        return a * d < b * c  # a determinant by elimination is a dozen launches on a GPU
 
     @classmethod
     def from_metas(
@@ -88,6 +101,7 @@ class GroundTruth(NamedTuple):
 
     def select(self, keep: Tensor) -> GroundTruth:
         """The objects that ``keep`` (bool mask or indices) names."""
+        keep = as_indices(keep)
         return GroundTruth(*(field[keep] for field in self))
 
 

@@ -12,7 +12,7 @@ from epropnp_det.pnp import MonteCarloResult, PnPResult
 
 from ...boxes.tensors import project_boxes
 from ..losses import distance_score
-from ..structures import Correspondences, ImageGeometry
+from ..structures import Correspondences, ImageGeometry, as_indices
 from ..targets import Candidates
 from .suppression import bev_nms, projected_nms
 
@@ -59,6 +59,7 @@ class Detections(NamedTuple):
 
     def select(self, keep: Tensor) -> Detections:
         """The detections that ``keep`` (bool mask or indices) names."""
+        keep = as_indices(keep)
         return Detections(*(None if field is None else field[keep] for field in self))
 
 

@@ -10,12 +10,16 @@ from mmdet3d.models.builder import HEADS, build_head, build_loss
 from mmdet3d.models.dense_heads.base_mono3d_dense_head import BaseMono3DDenseHead
 from torch import Tensor
 
-from ...boxes.instances import boxes3d_from_instance, velocities_from_instance
+from ...boxes.instances import (
+    boxes3d_from_instance,
+    join_instances,
+    velocities_from_instance,
+)
 from ..builder import build_pnp, merged
 from ..class_agreement import check_class_counts, head_class_counts
 from ..correspondence.image_transform import shift_pixel_center
 from ..decoding import DenseMaps, Detections, cell_to_image, decode_detections, score_map
-from ..structures import Correspondences, DenseOutput, GroundTruth, ImageGeometry
+from ..structures import Correspondences, DenseOutput, GroundTruth, ImageGeometry, as_indices
 from ..targets import Candidates, find_candidates, sample_objects, volume_centers
 from ..views import align_views, average_logits, merge_views
 
@@ -336,14 +340,14 @@ class EProPnPHead(BaseMono3DDenseHead):
     ) -> GroundTruth:
         """Concatenates the lists of a batch, unknown classes left out."""
         device = geometry.cam2img.device
-        boxes = [instances.to(device) for instances in gt_bboxes_3d]
+        boxes = join_instances(gt_bboxes_3d).to(device)
         if attr_labels is None:
             attr_labels = [torch.zeros_like(labels) for labels in gt_labels]
         gt = GroundTruth(
             bboxes=torch.cat(list(gt_bboxes)).to(device),
             labels=torch.cat(list(gt_labels)).to(device),
-            boxes3d=torch.cat([boxes3d_from_instance(instances) for instances in boxes]),
-            velocities=torch.cat([velocities_from_instance(instances) for instances in boxes]),
+            boxes3d=boxes3d_from_instance(boxes),
+            velocities=velocities_from_instance(boxes),
             attributes=torch.cat(list(attr_labels)).to(device),
             img_inds=_image_indices(gt_labels, device),
         )
@@ -359,7 +363,7 @@ class EProPnPHead(BaseMono3DDenseHead):
             stride=self.correspondence.encoder.stride,
         )
         large = (gt.bboxes[:, 2:] - gt.bboxes[:, :2]).amin(dim=1) >= self.min_bbox_side
-        keep = (found.volume > MIN_VOLUME) & large
+        keep = as_indices((found.volume > MIN_VOLUME) & large)
         return gt.select(keep), found.centers[keep]
 
 
@@ -394,5 +398,6 @@ def _ignored_regions(bboxes: list[Tensor] | None, like: Tensor) -> dict[str, Ten
 
 def _image_indices(rows_per_image: Sequence[Tensor], device: torch.device) -> Tensor:
     """Index of the image of each row of the concatenated lists, (n,)."""
-    counts = torch.tensor([len(rows) for rows in rows_per_image], device=device)
-    return torch.repeat_interleave(torch.arange(len(counts), device=device), counts)
+    counts = [len(rows) for rows in rows_per_image]
+    images = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
+    return images.to(device)  # known here, so no device is asked for the number of rows

@@ -293,7 +293,7 @@ class FCOSEmbeddingHead(BaseModule):
         """
         at = (targets.img_inds, targets.point_inds)
         sums = torch.stack(
-            [targets.centerness.new_tensor(float(at[0].shape[0])), targets.centerness.sum()]
+            [targets.centerness.new_full((), at[0].shape[0]), targets.centerness.sum()]
         )
         num_pos, centerness_sum = reduce_mean(sums).unbind()
         num_pos = num_pos.clamp(min=1.0)

@@ -5,13 +5,14 @@ Source: docs/method.md 2.2.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from ..structures import GroundTruth
+from ..structures import GroundTruth, as_indices
 from .point_grid import PointGrid
 
 
@@ -57,36 +58,52 @@ class _Candidates(NamedTuple):
     positive: Tensor
 
 
-def _level_candidates(
+def _candidates(
+    grid: PointGrid,
     gt: GroundTruth,
     centers: Tensor,
-    size: tuple[int, int],
-    stride: int,
-    start: int,
-    regress_range: tuple[float, float],
+    regress_ranges: Sequence[tuple[float, float]],
     radius: float,
 ) -> _Candidates:
-    """Looks at the few cells of one level around every centre instead of at all of its points."""
-    half = radius * stride
-    offset = stride // 2
+    """Looks at the few cells of each level around every centre instead of at all of its points."""
+    stride, start, *size = grid.levels[:, :, None, None, None].unbind(1)  # (L, 1, 1, 1) each
+    extent = torch.cat(size, -1)  # (L, 1, 1, 2)
+    half, offset = radius * stride, stride // 2
     # the open square spans 2 * radius cells; one more for its position, one for rounding
-    width = int(2 * radius) + 2
-    first = torch.floor((centers - half - offset) / stride).nan_to_num(0.0, 0.0, 0.0)  # (G, 2)
-    steps = torch.arange(width, device=centers.device)
-    cells = first.clamp(-1e6, 1e6).long()[:, None] + steps[None, :, None]  # (G, k, 2)
-    x, y = torch.broadcast_tensors(cells[:, None, :, 0], cells[:, :, None, 1])  # (G, k, k)
-    point = torch.stack([x, y], -1).to(centers) * stride + offset  # (G, k, k, 2)
-    delta = point - centers[:, None, None]
-    near = (delta.abs() < half).all(-1)
-    near &= (x >= 0) & (x < size[1]) & (y >= 0) & (y < size[0])
-    box = gt.bboxes[:, None, None].to(point)
-    reach = torch.cat([point - box[..., :2], box[..., 2:] - point], -1).amax(-1)
-    near &= (reach >= regress_range[0]) & (reach <= regress_range[1])
-    gt_inds = torch.arange(centers.shape[0], device=centers.device)[:, None, None].expand_as(x)
-    inds = start + y.clamp(0, size[0] - 1) * size[1] + x.clamp(0, size[1] - 1)
+    steps = torch.arange(int(2 * radius) + 2, device=centers.device)[:, None]
+    middle = centers[:, None]  # (G, 1, 2)
+    first = torch.floor((middle - half - offset) / stride).nan_to_num(0.0, 0.0, 0.0)
+    cells = first.clamp(-1e6, 1e6).long() + steps  # (L, G, k, 2), column and row
+    point = (cells * stride + offset).to(centers)
+    delta = point - middle
+    inside = (delta.abs() < half) & (cells >= 0) & (cells < extent)
+    boxes = gt.bboxes[:, None].to(point)
+    reach = torch.maximum(point - boxes[..., :2], boxes[..., 2:] - point)
+    low, high = _range_tensor(tuple(regress_ranges), point.device).unbind(1)  # (L, 1, 1, 1) each
+
+    def columns_and_rows(values: Tensor) -> tuple[Tensor, Tensor]:
+        """Both axes of (L, G, k, 2) as they spread over rows and columns."""
+        return values[..., None, :, 0], values[..., :, None, 1]  # (L, G, 1, k), (L, G, k, 1)
+
+    farthest = torch.maximum(*columns_and_rows(reach))  # (L, G, k, k)
+    x_inside, y_inside = columns_and_rows(inside)
+    positive = x_inside & y_inside & (farthest >= low) & (farthest <= high)
+    x, y = columns_and_rows(cells.clamp(min=0).minimum(extent - 1))
+    gt_inds = torch.arange(len(centers), device=centers.device)[:, None, None]
+    distances = torch.stack(torch.broadcast_tensors(*columns_and_rows(delta)), -1).norm(dim=-1)
     return _Candidates(
-        gt_inds.flatten(), inds.flatten(), delta.norm(dim=-1).flatten(), near.flatten()
+        gt_inds.expand_as(positive).flatten(),
+        (start + y * size[0] + x).flatten(),
+        distances.flatten(),
+        positive.flatten(),
     )
+
+
+@functools.lru_cache(maxsize=64)
+def _range_tensor(ranges: tuple[tuple[float, float], ...], device: torch.device) -> Tensor:
+    """Both ends of the range of each level, (L, 2, 1, 1, 1)."""
+    with torch.inference_mode(False):
+        return torch.tensor(ranges, dtype=torch.float32, device=device)[..., None, None, None]
 
 
 def _nearest(keys: Tensor, distances: Tensor) -> Tensor:
@@ -160,10 +177,9 @@ def fcos_targets(
     if tuple(centers.shape) != (gt.labels.shape[0], 2):
         raise ValueError(f'centers are {tuple(centers.shape)}, expected ({gt.labels.shape[0]}, 2)')
     centers = centers.to(grid.points)
-    levels = zip(grid.sizes, grid.level_strides, grid.starts, regress_ranges)
-    parts = [_level_candidates(gt, centers, *level, radius) for level in levels]
-    pairs = _Candidates(*(torch.cat(field) for field in zip(*parts)))
-    pairs = _Candidates(*(field[pairs.positive] for field in pairs))
+    pairs = _candidates(grid, gt, centers, regress_ranges, radius)
+    chosen = as_indices(pairs.positive)
+    pairs = _Candidates(*(field[chosen] for field in pairs))
     num_points = grid.points.shape[0]
     keys = gt.img_inds[pairs.gt_inds] * num_points + pairs.point_inds
     best = _nearest(keys, pairs.distances)

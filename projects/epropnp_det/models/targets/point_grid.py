@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -17,34 +18,23 @@ class PointGrid(NamedTuple):
         strides: Stride of the level each point belongs to, (P,).
         sizes: Height and width of each level.
         level_strides: Stride of each level.
+        levels: Stride, index of the first point, width and height of each level, long (L, 4).
     """
 
     points: Tensor
     strides: Tensor
     sizes: tuple[tuple[int, int], ...]
     level_strides: tuple[int, ...]
-
-    @property
-    def starts(self) -> tuple[int, ...]:
-        """Index of the first point of each level."""
-        starts = [0]
-        for height, width in self.sizes[:-1]:
-            starts.append(starts[-1] + height * width)
-        return tuple(starts)
-
-
-def _level_points(size: tuple[int, int], stride: int, like: Tensor) -> Tensor:
-    """Points of one level, (h, w, 2)."""
-    y = torch.arange(size[0], device=like.device, dtype=like.dtype) * stride + stride // 2
-    x = torch.arange(size[1], device=like.device, dtype=like.dtype) * stride + stride // 2
-    return torch.stack([x[None].expand(size), y[:, None].expand(size)], dim=-1)
+    levels: Tensor
 
 
 def point_grid(maps: Sequence[Tensor], strides: Sequence[int]) -> PointGrid:
     """Lays out the points of a pyramid (docs/method.md 2.2).
 
+    Pyramids of one shape share a grid, so it must not be changed.
+
     Args:
-        maps: One map (B, C, h, w) per level; only size, dtype and device are read.
+        maps: One map (B, C, h, w) per level; only size and device are read.
         strides: Stride of each level.
 
     Raises:
@@ -55,23 +45,45 @@ def point_grid(maps: Sequence[Tensor], strides: Sequence[int]) -> PointGrid:
             f'got {len(maps)} feature maps for {len(strides)} strides {tuple(strides)}'
         )
     sizes = tuple((int(level.shape[-2]), int(level.shape[-1])) for level in maps)
-    points = [
-        _level_points(size, stride, level.new_zeros(0, dtype=torch.float32))
-        for level, size, stride in zip(maps, sizes, strides)
-    ]
-    per_point = [
-        xy.new_full((xy.shape[0] * xy.shape[1],), stride) for xy, stride in zip(points, strides)
-    ]
-    return PointGrid(
-        points=torch.cat([xy.flatten(0, 1) for xy in points]),  # (P, 2)
-        strides=torch.cat(per_point),  # (P,)
-        sizes=sizes,
-        level_strides=tuple(int(stride) for stride in strides),
+    return _point_grid(sizes, tuple(int(stride) for stride in strides), maps[0].device)
+
+
+@functools.lru_cache(maxsize=64)
+def _point_grid(
+    sizes: tuple[tuple[int, int], ...], strides: tuple[int, ...], device: torch.device
+) -> PointGrid:
+    # The same grid may serve inference now and training later.
+    with torch.inference_mode(False):
+        cells = [height * width for height, width in sizes]
+        levels = [
+            (stride, sum(cells[:level]), width, height)
+            for level, (stride, (height, width)) in enumerate(zip(strides, sizes))
+        ]
+        return PointGrid(
+            points=torch.cat([_level_points(*level, device) for level in zip(sizes, strides)]),
+            strides=torch.cat(
+                [
+                    torch.full((number,), stride, dtype=torch.float32, device=device)
+                    for number, stride in zip(cells, strides)
+                ]
+            ),
+            sizes=sizes,
+            level_strides=strides,
+            levels=torch.tensor(levels, device=device),
+        )
+
+
+def _level_points(size: tuple[int, int], stride: int, device: torch.device) -> Tensor:
+    """Points of one level, (h * w, 2)."""
+    y, x = (
+        torch.arange(length, dtype=torch.float32, device=device) * stride + stride // 2
+        for length in size
     )
+    return torch.stack([x[None].expand(size), y[:, None].expand(size)], dim=-1).flatten(0, 1)
 
 
 def gather_points(maps: Sequence[Tensor], img_inds: Tensor, point_inds: Tensor) -> Tensor:
-    """Reads a pyramid of maps at some points, differentiably and without flattening the maps.
+    """Reads a pyramid of maps at some points, differentiably.
 
     Args:
         maps: One map (B, C, h, w) per level.
@@ -81,18 +93,7 @@ def gather_points(maps: Sequence[Tensor], img_inds: Tensor, point_inds: Tensor) 
     Returns:
         (n, C).
     """
-    out = maps[0].new_zeros(point_inds.shape[0], maps[0].shape[1])
-    start = 0
-    for level in maps:
-        height, width = level.shape[-2:]
-        cells = height * width
-        inside = (point_inds >= start) & (point_inds < start + cells)
-        cell = (point_inds - start).clamp(0, cells - 1)
-        row = torch.div(cell, width, rounding_mode='floor')
-        values = level[img_inds, :, row, cell % width]  # (n, C)
-        out = torch.where(inside[:, None], values, out)
-        start += cells
-    return out
+    return torch.cat([level.flatten(2) for level in maps], 2)[img_inds, :, point_inds]
 
 
 def gather_centers(

@@ -73,18 +73,15 @@ def box_thickness(
     pixel2direction = (to_object[:, :, :, None] * net2ray[:, None]).sum(2)  # (G, 3, 3)
     origin = -(to_object * boxes3d[:, None, 3:6]).sum(-1)  # (G, 3)
     half = boxes3d[:, :3] / 2
-    shape = (-1,) + (1,) * (x.dim() - 1)
-    entry = x.new_full((), near)
-    leave = x.new_full((), float('inf'))
-    for axis in range(3):
-        a, b, c = (pixel2direction[:, axis, i].view(shape) for i in range(3))
-        direction = a * x + b * y + c
-        tiny = torch.full_like(direction, _TINY_DIRECTION)
-        direction = torch.where(direction.abs() < _TINY_DIRECTION, tiny, direction)
-        middle = -origin[:, axis].view(shape) / direction
-        reach = half[:, axis].view(shape) / direction.abs()
-        entry = torch.maximum(entry, middle - reach)
-        leave = torch.minimum(leave, middle + reach)
+    shape = (-1, 3) + (1,) * (x.dim() - 1)  # the axes of the object are the second dimension
+    a, b, c = (column.reshape(shape) for column in pixel2direction.unbind(2))
+    direction = a * x[:, None] + b * y[:, None] + c  # (G, 3, ...)
+    tiny = torch.full_like(direction, _TINY_DIRECTION)
+    direction = torch.where(direction.abs() < _TINY_DIRECTION, tiny, direction)
+    middle = -origin.view(shape) / direction
+    reach = half.view(shape) / direction.abs()
+    entry = (middle - reach).amax(1).clamp(min=near)
+    leave = (middle + reach).amin(1)
     return (leave - entry).clamp(min=0)
 
 
@@ -131,7 +128,8 @@ def volume_centers(
     windows = _windows(boxes3d, cam2net, net_size, near)
     lattice = _lattice(windows, samples)
     x, y = lattice[:, None, :, 0], lattice[:, :, None, 1]  # (G, 1, k), (G, k, 1)
-    thickness = box_thickness(boxes3d, torch.linalg.inv(cam2net), x, y, near)  # (G, k, k)
+    net2ray = torch.linalg.inv_ex(cam2net).inverse  # unlike inv, waits for no device to check
+    thickness = box_thickness(boxes3d, net2ray, x, y, near)  # (G, k, k)
     total = thickness.sum((1, 2))  # (G,)
     safe = total.where(total > 0, torch.ones_like(total))
     centroid = torch.stack([(thickness * x).sum((1, 2)), (thickness * y).sum((1, 2))], -1)

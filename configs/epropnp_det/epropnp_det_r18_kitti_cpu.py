@@ -11,6 +11,7 @@ data_root = 'data/kitti/'
 data = recipe.kitti_data(data_root, scale=0.5, samples_per_gpu=4, workers_per_gpu=1)
 train_pipeline = data['train']['pipeline']
 model = dict(bbox_head=recipe.kitti_head())
+find_unused_parameters = True  # those of velocities and attributes
 optimizer = dict(
     type='AdamW',
     lr=1e-3,

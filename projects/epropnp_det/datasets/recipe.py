@@ -12,6 +12,7 @@ from .. import taxonomy
 from .kitti.convert import CLASSES as KITTI_CLASSES
 
 __all__ = [
+    'KITTI_TRAIN_KEYS',
     'META_KEYS',
     'TRAIN_KEYS',
     'kitti_data',
@@ -33,6 +34,8 @@ TRAIN_KEYS = [
     'depths',
     'gt_bboxes_ignore',
 ]
+# KITTI has no attributes, and its boxes say the rest.
+KITTI_TRAIN_KEYS = [key for key in TRAIN_KEYS if key not in ('attr_labels', 'centers2d', 'depths')]
 META_KEYS = [
     'sample_idx',
     'filename',
@@ -227,12 +230,10 @@ def kitti_data(data_root: str, **options) -> dict:
         data_root: Folder with ``training`` and ``ImageSets``, with a slash at its end.
         **options: As for :func:`mono3d_data`.
     """
-    # KITTI has no attributes, and its boxes say the rest.
-    absent = ('attr_labels', 'centers2d', 'depths')
     kitti = dict(
         dataset=dict(type='KittiEProPnPDataset'),
         class_names=list(KITTI_CLASSES),
-        train_keys=[key for key in TRAIN_KEYS if key not in absent],
+        train_keys=KITTI_TRAIN_KEYS,
         train_file='ImageSets/train.txt',
         val_file='ImageSets/val.txt',
         # What the benchmark's hardest level leaves out is ignored, not trained as background.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler, SequentialSampler
 
+from .parcels import ParcelLoader, packed
 from .randomness import ITEM, ORDER, fold, isolated
 
 
@@ -158,18 +160,19 @@ def exact_loader(
         shuffle=not isinstance(loader.sampler, SequentialSampler) or _is_infinite(loader),
         endless=endless,
     )
-    workers = {}
+    kind, collate, workers = DataLoader, loader.collate_fn, {}
     if loader.num_workers > 0:
+        kind, collate = ParcelLoader, partial(packed, loader.collate_fn)
         workers = {
             'persistent_workers': loader.persistent_workers,
             'prefetch_factor': loader.prefetch_factor,
             'multiprocessing_context': loader.multiprocessing_context,
         }
-    return DataLoader(
+    return kind(
         SeededDataset(dataset),
         batch_sampler=sampler,
         num_workers=loader.num_workers,
-        collate_fn=loader.collate_fn,
+        collate_fn=collate,
         pin_memory=loader.pin_memory,
         timeout=loader.timeout,
         worker_init_fn=loader.worker_init_fn,

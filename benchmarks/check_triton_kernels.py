@@ -34,12 +34,15 @@ OPTIONS = {
     'MAX_RADIUS': 1e16,
     'EPS': 1e-5,
 }
+KINDS = {'indices': 'i64'}
+KINDS.update(dict.fromkeys(('there_is', 'found', 'valid', 'out_converged', 'out_valid'), 'u8'))
+"""Types of tensors that hold other numbers than the rest."""
 TOOL = Path(triton.__file__).parent / 'backends' / 'nvidia' / 'bin' / 'cuobjdump'
 
 
 def kernels(yaw: bool) -> Iterator[tuple[str, Any, dict, int]]:
     """Name, kernel, constants and warps of every launch."""
-    from epropnp_det.pnp.fused import costs, posterior, solver, subsets
+    from epropnp_det.pnp.fused import costs, frames, posterior, screening, search, solver, subsets
 
     camera = {'Z_MIN': 0.1, 'YAW': yaw, 'ROWS': 1}
     whole = {**OPTIONS, **camera, 'INDEXED': False, 'BLOCK': 128}
@@ -52,8 +55,17 @@ def kernels(yaw: bool) -> Iterator[tuple[str, Any, dict, int]]:
     yield 'gradients', costs.gradients_kernel, {**camera, 'POSES': 16, 'BLOCK': 32}, 4
     tiles = {'DRAWN': 32, 'SAMPLES': 128, 'CANDIDATES': 64, 'BLOCK': 32}
     yield 'posterior', posterior.posterior_kernel, {**camera, **tiles}, 4
+    place = {'YAW': yaw, 'ROWS': 1}
+    start = {'WEIGHTED': True, 'MASKED': True, 'BLOCK': 128, 'STARTS': 64}
+    yield 'start', search.start_kernel, {**place, **start}, 1
+    yield 'leave', frames.move_kernel, {**place, 'SHIFTED': True, 'SIGN': -1, 'POSES': 128}, 1
+    yield 'conclude', frames.conclude_kernel, {**place, 'EPS': 1e-5, 'SHIFTED': True}, 1
     if yaw:
-        yield 'draw', subsets.subsets_kernel, {'ROWS': 1, 'SUBSETS': 1, 'BLOCK': 128}, 1
+        small = {'ROWS': 1, 'BLOCK': 128}
+        yield 'draw', subsets.subsets_kernel, {**small, 'TINY': 1e-37, 'SUBSETS': 1}, 1
+        yield 'usable', screening.usable_kernel, {**small, 'DOF': 4, 'DIM': 4, 'MASKED': True}, 1
+        best = {'REJECTS': True, 'NEAREST': 0.1, 'DIM': 4, 'ROWS': 1, 'BLOCK': 64}
+        yield 'best', search.best_kernel, best, 1
 
 
 def compile_kernel(kernel: Any, constants: dict, number: str, warps: int, capability: int) -> bytes:
@@ -61,7 +73,7 @@ def compile_kernel(kernel: Any, constants: dict, number: str, warps: int, capabi
     sizes = {parameter.name for parameter in kernel.params if parameter.do_not_specialize}
     signature = {}
     for name in kernel.arg_names:
-        pointer = '*i64' if name == 'indices' else f'*{number}'
+        pointer = '*' + KINDS.get(name, number)
         signature[name] = 'constexpr' if name in constants else 'i32' if name in sizes else pointer
     source = ASTSource(kernel, signature, constexprs=constants)
     target = GPUTarget('cuda', capability, 32)

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from epropnp_det.pnp.reference.frames import finite_objects
 from support.scripts import load
 
 
@@ -29,10 +30,11 @@ def test_notices_gradients_that_are_not_finite(fuzz, monkeypatch):
 def test_notices_a_missing_flag(fuzz, monkeypatch):
     from epropnp_det.pnp import correspondences
 
-    def everything(pose_type, points, *_):
-        return torch.ones(len(points), dtype=torch.bool)
+    def finite(pose_type, points, cam2img, bounds, pose_init, mask):
+        return finite_objects(points, cam2img, pose_init)
 
-    monkeypatch.setattr(correspondences, '_solvable', everything)
+    careless = correspondences.choose(torch.zeros(1))._replace(usable=finite)
+    monkeypatch.setattr(correspondences, 'choose', lambda tensor: careless)
     _, broken = fuzz.run(600, seed=7)
     assert any('is called valid' in reason for reason in broken)
 

@@ -126,6 +126,93 @@ def test_posterior(random_objects, dtype, dof, num):
     assert_alike(ours, plain, loose)
 
 
+@pytest.mark.parametrize(('dtype', 'dof', 'num'), KINDS)
+@pytest.mark.parametrize(('weighted', 'masked'), [(True, True), (False, False)])
+def test_starts(random_objects, dtype, dof, num, weighted, masked):
+    pose_type, problem, _, loose = make_case(random_objects, dtype, dof, num, points=300)
+    mask = torch.rand(num, 300, device=DEVICE) < 0.7 if masked else None
+    if masked:
+        padding = {name: getattr(problem, name) * mask[:, None] for name in ('x3d', 'x2d', 'w2d')}
+        problem = problem._replace(**padding)
+    problem.w2d[0] = 0
+    noise = pose_type.rotation_noise((num, 5), problem.x3d)
+    ours, plain = (
+        backend.start_poses(pose_type, problem, noise, weighted, mask)
+        for backend in (FUSED, REFERENCE)
+    )
+    assert_alike([ours], [plain], loose)
+
+
+@pytest.mark.parametrize('num', [1, 5])
+def test_best_pose(num):
+    poses = torch.randn(num, 6, 4, device=DEVICE)
+    cost = torch.rand(num, 6, device=DEVICE)
+    cost[0, :3] = cost[0, 4]  # a draw
+    cost[0, 5] = float('nan')
+    if num > 1:
+        poses[1, :, 2] = -1.0  # all behind
+        cost[2] = float('inf')
+    for nearest in (0.1, -float('inf')):
+        ours, plain = (backend.best_pose(poses, cost, nearest) for backend in (FUSED, REFERENCE))
+        torch.testing.assert_close(ours, plain, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(('dtype', 'dof', 'num'), KINDS)
+@pytest.mark.parametrize('shifted', [True, False])
+def test_frames(random_objects, dtype, dof, num, shifted):
+    pose_type, problem, start, loose = make_case(random_objects, dtype, dof, num)
+    offset = problem.x3d.mean(-1) + 0.5 if shifted else None
+    poses = start[:, None] + torch.arange(5.0, device=DEVICE).to(start)[:, None]
+    for name in ('enter_frame', 'leave_frame'):
+        for given in (start, pose_type.canonical(poses)):
+            ours, plain = (
+                getattr(backend, name)(pose_type, given, offset) for backend in (FUSED, REFERENCE)
+            )
+            assert_alike([ours], [plain], loose)
+    solution = REFERENCE.solve(pose_type, problem, start, LMSolver(num_iter=1))
+    solution.cost[1:2] = float('nan')
+    valid = torch.ones(num, dtype=torch.bool, device=DEVICE)
+    valid[2:] = False
+    ours, plain = (
+        backend.conclude(pose_type, solution, offset, valid, 1e-5) for backend in (FUSED, REFERENCE)
+    )
+    assert plain.valid.sum() == 1
+    assert torch.equal(ours.valid, plain.valid) and torch.equal(ours.converged, plain.converged)
+    assert_alike(ours[:3], plain[:3], loose)
+
+
+@pytest.mark.parametrize(('dof', 'masked'), [(4, False), (6, True)])
+def test_usable(random_objects, dof, masked):
+    num = 12
+    objects = random_objects(num, points=20, dof=dof, dtype=torch.float32)
+    points = torch.cat(objects[:3], dim=-1).transpose(1, 2).contiguous()
+    cam2img, pose = objects.camera.cam2img.clone(), objects.pose.clone()
+    bounds = torch.tensor([-200.0, -200, 1800, 1100]).repeat(num, 1)
+    mask = torch.rand(num, 20) < 0.7 if masked else None
+    if masked:
+        mask[6] = False
+        points *= mask[:, None]
+    points[0, 1, 3] = float('nan')
+    points[1, 5, 2] = -1e-3
+    points[2, 3:5] = points[2, 3:5, :1]  # all in one pixel
+    points[3, 5:, dof // 2 :] = 0  # barely enough weights
+    points[4, 5:, dof // 2 :] = 0
+    points[4, 6, 0] = 0  # one too few
+    cam2img[5, 0, 0] = 0
+    bounds[7, 2] = -200
+    cam2img[8, 2, 2] = float('inf')
+    pose[9, -1] = float('nan')
+    arguments = [tensor.to(DEVICE) for tensor in (points, cam2img, bounds, pose)]
+    mask = mask if mask is None else mask.to(DEVICE)
+    for given in (arguments[3], None):
+        ours, plain = (
+            backend.usable(LAYERS[dof].pose_type, *arguments[:3], given, mask)
+            for backend in (FUSED, REFERENCE)
+        )
+        assert torch.equal(ours, plain)
+        assert 2 <= plain.sum() <= 5
+
+
 @pytest.mark.parametrize(('dof', 'num'), [(4, 2), (6, 2), (4, 0)])
 def test_training_step_with_padding(random_objects, dof, num, monkeypatch):
     """A mask, a bad object, all outputs and gradients; and no objects at all."""

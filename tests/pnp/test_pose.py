@@ -10,7 +10,8 @@ from epropnp_det.pnp.pose import normalize_quaternion, parametrization_of, wrap_
 def random_turns(pose_type, num, generator):
     """Poses at the origin, float64."""
     position = torch.zeros(num, 3, dtype=torch.float64)
-    return torch.cat((position, pose_type.random_rotation((num,), position, generator)), 1)
+    noise = pose_type.rotation_noise((num,), position, generator)
+    return torch.cat((position, pose_type.rotation_of_noise(noise)), 1)
 
 
 def test_yaw_rotation_convention():
@@ -35,7 +36,7 @@ def test_random_rotations_are_orthonormal():
     identity = torch.eye(3, dtype=torch.float64).expand(50, 3, 3)
     torch.testing.assert_close(rotation @ rotation.transpose(1, 2), identity)
     torch.testing.assert_close(torch.linalg.det(rotation), torch.ones(50, dtype=torch.float64))
-    yaw = Pose4DoF.random_rotation((4000, 2), rotation, generator)
+    yaw = Pose4DoF.rotation_of_noise(Pose4DoF.rotation_noise((4000, 2), rotation, generator))
     assert yaw.shape == (4000, 2, 1)
     assert yaw.abs().max() <= math.pi
     assert yaw.mean().abs() < 0.1

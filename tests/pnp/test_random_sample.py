@@ -2,8 +2,8 @@ import pytest
 import torch
 
 from epropnp_det.pnp import AdaptiveHuberCost, LMSolver, Pose4DoF, Pose6DoF, RSLMSolver
-from epropnp_det.pnp.random_sample import initial_position
 from epropnp_det.pnp.reference.costs import pose_costs
+from epropnp_det.pnp.reference.search import initial_position
 
 pytestmark = pytest.mark.usefixtures('backend')
 

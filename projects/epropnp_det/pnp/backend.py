@@ -25,7 +25,10 @@ from torch import Tensor
 
 from .constants import is_compiling
 from .reference.costs import pose_costs, pose_costs_gradient
+from .reference.frames import conclude, enter_frame, leave_frame
 from .reference.posterior import sample_posterior
+from .reference.screening import usable
+from .reference.search import best_pose, start_poses
 from .reference.solver import solve, solve_subsets
 from .reference.subsets import draw_subsets
 
@@ -48,6 +51,13 @@ class Backend(NamedTuple):
         pose_costs: Costs of many poses per object.
         pose_costs_gradient: Their gradient by points and threshold.
         sample_posterior: Adaptive importance sampling.
+        usable: Which objects can be solved. This and what follows is light; there is another than
+            the plain one only where launches count.
+        start_poses: Where the poses of the subsets start.
+        best_pose: Which pose of the subsets is kept.
+        enter_frame: The caller's poses in the frame in which problems are solved.
+        leave_frame: Poses in the caller's frame.
+        conclude: Pose, covariance and flags in the caller's frame.
     """
 
     name: str
@@ -57,6 +67,12 @@ class Backend(NamedTuple):
     pose_costs: Callable
     pose_costs_gradient: Callable
     sample_posterior: Callable
+    usable: Callable = usable
+    start_poses: Callable = start_poses
+    best_pose: Callable = best_pose
+    enter_frame: Callable = enter_frame
+    leave_frame: Callable = leave_frame
+    conclude: Callable = conclude
 
 
 REFERENCE = Backend(

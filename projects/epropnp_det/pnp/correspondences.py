@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .backend import choose
 from .camera import PerspectiveCamera
 from .constants import constant
 from .pose import Parametrization
+from .reference.frames import finite_objects
 
 MaybeTensor = TypeVar('MaybeTensor', Tensor, Optional[Tensor])
 
@@ -112,11 +114,9 @@ def prepare(
     bounds = torch.cat(sides, dim=1).detach()
     identity = pose_type.identity(points)
     with torch.no_grad():
-        checked = [points, cam2img]
         if pose_init is not None:
             pose_init = flatten(pose_init.detach().to(dtype), pose_type.dim)
-            checked.append(pose_init)
-        valid = finite_objects(*checked) & _solvable(pose_type, points, cam2img, bounds, mask)
+        valid = choose(x3d).usable(pose_type, points, cam2img, bounds, pose_init, mask)
         if pose_init is not None:
             pose_init = torch.where(valid[:, None], pose_init, identity)
         bounds = torch.where(valid[:, None], bounds, constant((-1.0, -1.0, 1.0, 1.0), bounds))
@@ -130,14 +130,6 @@ def prepare(
         else:
             (points,) = GuardGradient.apply(points)
     return Inputs(points, cam2img, bounds, camera.z_min, mask, pose_init, valid, identity, leading)
-
-
-def finite_objects(*tensors: Tensor) -> Tensor:
-    """Whether everything about an object is finite, (B, ...) each -> bool (B,)."""
-    rows = torch.cat(
-        [tensor.reshape(tensor.shape[0], math.prod(tensor.shape[1:])) for tensor in tensors], dim=1
-    )
-    return rows.abs().amax(1) < math.inf  # NaN is not
 
 
 def expand_objects(pose: Tensor, inputs: Inputs, name: str) -> Tensor:
@@ -167,22 +159,6 @@ class GuardGradient(torch.autograd.Function):
         """Gradients, or zeros where they are not finite."""
         bad = ~finite_objects(*grads)[:, None, None]
         return tuple(grad.masked_fill(bad, 0.0) for grad in grads)
-
-
-def _solvable(
-    pose_type: Parametrization, points: Tensor, cam2img: Tensor, bounds: Tensor, mask: Tensor | None
-) -> Tensor:
-    """Whether finite objects have enough weights, spread, and a camera that sees, (B,)."""
-    pixels, weights = points[:, 3:5], points[:, 5:]
-    first = pixels[..., :1]
-    if mask is not None:
-        seen = mask.to(torch.uint8).argmax(1)[:, None, None].expand(-1, 2, 1)
-        first = torch.where(mask[:, None], pixels.gather(2, seen), pixels)
-    spread = (pixels != first).flatten(1).any(1)
-    enough = (weights > 0).sum((1, 2)) >= pose_type.dof
-    sees = cam2img[:, 0, 0] * cam2img[:, 1, 1] != cam2img[:, 0, 1] * cam2img[:, 1, 0]
-    ordered = (bounds[:, :2] < bounds[:, 2:]).all(1)
-    return spread & enough & (weights.amin((1, 2)) >= 0) & sees & ordered
 
 
 def check(

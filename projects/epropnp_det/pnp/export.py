@@ -20,7 +20,8 @@ from .correspondences import Inputs
 from .layer import EProPnP
 from .pose import Pose4DoF, normalize_quaternion
 from .problem import Problem
-from .random_sample import initial_position
+from .reference.frames import shift
+from .reference.search import initial_position
 from .reference.solver import Solution, solve
 
 
@@ -112,11 +113,11 @@ class DeterministicPnP(nn.Module):
         )
         problem, offset = layer.problem(inputs)
         if self.with_pose_init and pose_init is not None:
-            start = layer.shift(pose_init, offset, 1)
+            start = shift(layer.pose_type, pose_init, offset)
             best = solve(layer.pose_type, problem, start, layer.solver, self.fast_mode)
         else:
             best = self._solve_fan(problem)
-        solved = layer.finish(inputs, problem, offset, best, with_pose_plus=False)
+        solved = layer.conclude(inputs, offset, best)
         return ExportedPose(solved.pose[:-1], solved.cost[:-1], solved.covariance[:-1])
 
     def _solve_fan(self, problem: Problem) -> Solution:

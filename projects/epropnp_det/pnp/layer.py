@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from .backend import choose
 from .camera import PerspectiveCamera
 from .constants import is_compiling
-from .correspondences import Correspondences, Inputs, expand_objects, finite_objects, prepare
+from .correspondences import Correspondences, Inputs, MaybeTensor, expand_objects, prepare
 from .cost import AdaptiveHuberCost
 from .importance_sampling import (
     adaptive_importance_sampling,
@@ -29,23 +28,10 @@ from .pose import Parametrization, Pose4DoF, Pose6DoF
 from .problem import Problem, make_problem
 from .proposals import draw_noise
 from .random_sample import InitialPose, RSLMSolver
+from .reference.frames import Solved, finite_objects, shift
 from .reference.linearization import linearize
 from .reference.solver import Solution
 from .results import MonteCarloResult, PnPResult
-
-CONVERGED_DECREMENT = 0.1
-"""Posterior standard deviations that may remain to the optimum of a converged object."""
-
-
-class Solved(NamedTuple):
-    """A solution in the frame of the input, (B, ...)."""
-
-    pose: Tensor
-    cost: Tensor
-    covariance: Tensor
-    pose_plus: Tensor | None
-    converged: Tensor
-    valid: Tensor
 
 
 class EProPnP(nn.Module):
@@ -123,16 +109,19 @@ class EProPnP(nn.Module):
         inputs = prepare(self.pose_type, correspondences, pose_init)
         with _full_precision(inputs.points.device.type):
             problem, offset = self.problem(inputs)
+            given = self._given(inputs, offset)
             start = self._start(
-                inputs, problem, offset, fast_mode, generator, force_init_solve, hypothesis
+                inputs, problem, offset, given, fast_mode, generator, force_init_solve, hypothesis
             )
             solution = self.solver.solve(self.pose_type, problem.detach(), start, fast_mode)
-            solved = self.finish(inputs, problem, offset, solution, with_pose_plus)
+            plus = self._derivative_step(problem, offset, solution) if with_pose_plus else None
+            solved = self.conclude(inputs, offset, solution, plus)
+            plus = self._replace_invalid(plus, solved.valid)
         return PnPResult(
             pose=inputs.unflatten(solved.pose),
             cost=inputs.unflatten(solved.cost),
             pose_cov=inputs.unflatten(solved.covariance),
-            pose_plus=inputs.unflatten(solved.pose_plus),
+            pose_plus=inputs.unflatten(plus),
             converged=inputs.unflatten(solved.converged),
             valid=inputs.unflatten(solved.valid),
         )
@@ -167,8 +156,9 @@ class EProPnP(nn.Module):
             # drawn first: what the search draws depends on the number of points, padding included
             rounds = (self.num_iter, problem.delta.size(0), self.mc_samples // self.num_iter)
             noise = draw_noise(self.pose_type, problem.delta, rounds, generator)
+            given = self._given(inputs, offset)
             start = self._start(
-                inputs, problem, offset, fast_mode, generator, force_init_solve, hypothesis
+                inputs, problem, offset, given, fast_mode, generator, force_init_solve, hypothesis
             )
             solution = self.solver.solve(self.pose_type, problem.detach(), start, fast_mode)
             backend = choose(start)
@@ -181,25 +171,26 @@ class EProPnP(nn.Module):
                 noise,
                 self.mc_tolerance,
             )
-            samples = self.pose_type.canonical(self.shift(drawn.poses, offset, -1))
+            samples = backend.leave_frame(self.pose_type, drawn.poses, offset)
             target = None
-            if inputs.pose_init is not None:
-                shifted = self.shift(inputs.pose_init, offset, 1)
-                target = sample_costs(backend, self.pose_type, problem, shifted[:, None])[:, 0]
-            also = (samples, drawn.log_weights, target)
-            solved = self.finish(inputs, problem, offset, solution, with_pose_plus, *also)
+            if given is not None:
+                target = sample_costs(backend, self.pose_type, problem, given[:, None])[:, 0]
+            plus = self._derivative_step(problem, offset, solution) if with_pose_plus else None
+            solved = self.conclude(
+                inputs, offset, solution, samples, drawn.log_weights, target, plus
+            )
             invalid = ~solved.valid
+            plus = self._replace_invalid(plus, solved.valid)
+            samples = self._replace_invalid(samples, solved.valid)
             if target is not None:
                 target = target.masked_fill(invalid, 0.0)
             uniform = -math.log(self.mc_samples)
             log_weights = drawn.log_weights.masked_fill(invalid[:, None], uniform)
-            identity = self.pose_type.identity(samples)
-            samples = torch.where(invalid[:, None, None], identity, samples)
         return MonteCarloResult(
             pose=inputs.unflatten(solved.pose),
             cost=inputs.unflatten(solved.cost),
             pose_cov=inputs.unflatten(solved.covariance),
-            pose_plus=inputs.unflatten(solved.pose_plus),
+            pose_plus=inputs.unflatten(plus),
             samples=inputs.unflatten(samples).movedim(inputs.num_axes, 0),
             log_weights=inputs.unflatten(log_weights).movedim(inputs.num_axes, 0),
             cost_target=inputs.unflatten(target),
@@ -232,7 +223,7 @@ class EProPnP(nn.Module):
             found = self.init_solver.solve(
                 self.pose_type, problem, self.solver, fast_mode, generator, inputs.mask
             )
-            pose = self.pose_type.canonical(self.shift(found.pose, offset, -1))
+            pose = choose(found.pose).leave_frame(self.pose_type, found.pose, offset)
         return InitialPose(inputs.unflatten(pose), inputs.unflatten(found.cost))
 
     def problem(self, inputs: Inputs) -> tuple[Problem, Tensor | None]:
@@ -248,23 +239,28 @@ class EProPnP(nn.Module):
         problem = make_problem(points, delta, inputs.cam2img, inputs.bounds, inputs.z_min)
         return problem, offset
 
+    def _given(self, inputs: Inputs, offset: Tensor | None) -> Tensor | None:
+        """The caller's starting poses in the normalised frame, (B, dim)."""
+        if inputs.pose_init is None:
+            return None
+        pose = inputs.pose_init
+        return choose(pose).enter_frame(self.pose_type, pose, offset)
+
     def _start(
         self,
         inputs: Inputs,
         problem: Problem,
         offset: Tensor | None,
+        given: Tensor | None,
         fast_mode: bool,
         generator: torch.Generator | None,
         force_init_solve: bool,
         hypothesis: InitialPose | None,
     ) -> Tensor:
         """Starting poses of the solver in the normalised frame, (B, dim), without gradient."""
-        given = None
         constant = problem.detach()
-        if inputs.pose_init is not None:
-            given = self.shift(inputs.pose_init, offset, 1)
-            if not force_init_solve and hypothesis is None:
-                return given
+        if given is not None and not force_init_solve and hypothesis is None:
+            return given
         if hypothesis is None:
             found = self.init_solver.solve(
                 self.pose_type, constant, self.solver, fast_mode, generator, inputs.mask
@@ -272,79 +268,41 @@ class EProPnP(nn.Module):
             pose = found.pose
         else:
             pose = expand_objects(hypothesis.pose.to(inputs.points), inputs, 'hypothesis')
-            pose = self.shift(torch.where(inputs.valid[:, None], pose, inputs.identity), offset, 1)
+            pose = torch.where(inputs.valid[:, None], pose, inputs.identity)
+            pose = choose(pose).enter_frame(self.pose_type, pose, offset)
         if given is None:
             return pose
         pair = torch.stack((pose, given), dim=1)
         cost = choose(pose).pose_costs(self.pose_type, constant, pair)  # (B, 2)
         return torch.where((cost[:, 1] < cost[:, 0])[:, None], given, pose)
 
-    def shift(self, pose: Tensor, offset: Tensor | None, sign: int) -> Tensor:
-        """Moves poses into (1) or out of (-1) the normalised frame, (B, dim) or (B, S, dim)."""
-        if offset is None:
-            return pose
-        if pose.dim() == 3:
-            offset = offset[:, None]
-        rotated = (self.pose_type.rotation(pose) @ offset[..., None])[..., 0]
-        return torch.cat((pose[..., :3] + sign * rotated, pose[..., 3:]), dim=-1)
-
-    def finish(
-        self,
-        inputs: Inputs,
-        problem: Problem,
-        offset: Tensor | None,
-        solution: Solution,
-        with_pose_plus: bool,
-        *also: Tensor | None,
+    def conclude(
+        self, inputs: Inputs, offset: Tensor | None, solution: Solution, *also: Tensor | None
     ) -> Solved:
-        """Covariance, derivative step, flags; everything in the frame of the input.
+        """Covariance and flags; everything in the frame of the input.
 
         An object is valid only if what there is of it in ``also``, (B, ...) each, is finite, too.
         """
+        valid, others = inputs.valid, [part.detach() for part in also if part is not None]
+        if others:
+            valid = valid & finite_objects(*others)
+        backend = choose(solution.pose)
+        return backend.conclude(self.pose_type, solution, offset, valid, self.solver.eps)
+
+    def _derivative_step(
+        self, problem: Problem, offset: Tensor | None, solution: Solution
+    ) -> Tensor:
+        """The pose one Gauss-Newton step on, differentiable by the problem, (B, dim)."""
         pose = self.pose_type.canonical(solution.pose)
-        covariance = self.solver.covariance(solution.linearization)
-        gradient = solution.linearization.gradient[..., None]
-        step = covariance @ gradient  # (B, dof, 1); its size in standard deviations, squared:
-        decrement = (step * gradient).sum((1, 2))
-        plus = None
-        if with_pose_plus:
-            system = linearize(self.pose_type, problem, pose)
-            plus = self.pose_type.retract(pose, self.solver.gauss_newton_step(system))
-            plus = self.shift(plus, offset, -1)
-        if offset is not None:
-            covariance = self._shift_covariance(covariance, pose, offset)
-            pose = self.shift(pose, offset, -1)
-        parts = (pose, solution.cost, covariance, plus, *also)
-        finite = finite_objects(*(part.detach() for part in parts if part is not None))
-        valid = inputs.valid & finite
-        converged = decrement < CONVERGED_DECREMENT**2
-        return self._replace_invalid(
-            Solved(pose, solution.cost, covariance, plus, converged, valid)
-        )
+        step = self.solver.gauss_newton_step(linearize(self.pose_type, problem, pose))
+        return shift(self.pose_type, self.pose_type.retract(pose, step), offset, -1)
 
-    def _shift_covariance(self, covariance: Tensor, pose: Tensor, offset: Tensor) -> Tensor:
-        """Covariance of ``t - R offset`` and the rotation from that of ``t`` and the rotation."""
-        dof = self.pose_type.dof
-        identity = torch.eye(dof, dtype=pose.dtype, device=pose.device)
-        jacobian = identity.expand(pose.size(0), dof, dof)
-        corner = -self.pose_type.offset_jacobian(pose, offset)  # (B, 3, dof - 3)
-        top = torch.cat((jacobian[:, :3, :3], corner), dim=2)
-        jacobian = torch.cat((top, jacobian[:, 3:]), dim=1)
-        return jacobian @ covariance @ jacobian.transpose(1, 2)
-
-    def _replace_invalid(self, solved: Solved) -> Solved:
-        valid = solved.valid
-        identity = self.pose_type.identity(solved.pose)
-        unit = torch.eye(self.pose_type.dof, dtype=identity.dtype, device=identity.device)
-        plus = solved.pose_plus
-        return Solved(
-            torch.where(valid[:, None], solved.pose, identity),
-            solved.cost.masked_fill(~valid, 0.0),
-            torch.where(valid[:, None, None], solved.covariance, unit),
-            None if plus is None else torch.where(valid[:, None], plus, identity),
-            solved.converged & valid,
-            valid,
-        )
+    def _replace_invalid(self, poses: MaybeTensor, valid: Tensor) -> MaybeTensor:
+        """Placeholders for the poses (B, ..., dim) of objects without solution."""
+        if poses is None:
+            return None
+        place = valid.reshape(-1, *[1] * (poses.dim() - 1))
+        return torch.where(place, poses, self.pose_type.identity(poses))
 
 
 @contextlib.contextmanager

@@ -83,10 +83,15 @@ class PoseParametrization:
         raise NotImplementedError
 
     @staticmethod
-    def random_rotation(
+    def rotation_noise(
         shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Uniformly distributed rotation parameters, (*shape, dim - 3)."""
+        """Random numbers for `rotation_of_noise`, (*shape, dim - 3)."""
+        raise NotImplementedError
+
+    @staticmethod
+    def rotation_of_noise(noise: Tensor) -> Tensor:
+        """Uniformly distributed rotation parameters, (..., dim - 3)."""
         raise NotImplementedError
 
     @staticmethod
@@ -124,12 +129,16 @@ class Pose4DoF(PoseParametrization):
         return pose + step
 
     @staticmethod
-    def random_rotation(
+    def rotation_noise(
         shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Uniform yaw in [-pi, pi), (*shape, 1)."""
-        unit = uniform_like(like, (*shape, 1), generator)
-        return (unit - 0.5) * (2 * math.pi)
+        """Uniform in [0, 1), (*shape, 1)."""
+        return uniform_like(like, (*shape, 1), generator)
+
+    @staticmethod
+    def rotation_of_noise(noise: Tensor) -> Tensor:
+        """Uniform yaw in [-pi, pi), (..., 1)."""
+        return (noise - 0.5) * (2 * math.pi)
 
     @staticmethod
     def canonical(pose: Tensor) -> Tensor:
@@ -173,11 +182,16 @@ class Pose6DoF(PoseParametrization):
         return torch.cat((pose[..., :3] + step[..., :3], quaternion), dim=-1)
 
     @staticmethod
-    def random_rotation(
+    def rotation_noise(
         shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Uniform unit quaternions, (*shape, 4)."""
-        return normalize_quaternion(normal_like(like, (*shape, 4), generator))
+        """Standard normal, (*shape, 4)."""
+        return normal_like(like, (*shape, 4), generator)
+
+    @staticmethod
+    def rotation_of_noise(noise: Tensor) -> Tensor:
+        """Uniform unit quaternions, (..., 4)."""
+        return normalize_quaternion(noise)
 
     @staticmethod
     def canonical(pose: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ from ..reference import subsets as reference_subsets
 from ..reference.linearization import Linearization
 from ..reference.posterior import PosteriorSamples
 from ..reference.solver import Solution
-from ..reference.subsets import SubsetNoise, clock_hands, subset_weights
+from ..reference.subsets import SubsetNoise
 from .costs import costs_kernel, gradients_kernel
 from .launching import (
     INTERPRETED,
@@ -36,6 +36,7 @@ from .launching import (
     rows_of,
     warps_of,
 )
+from .light import best_pose, conclude, enter_frame, leave_frame, start_poses, usable
 from .posterior import posterior_kernel
 from .proposals import WIDTH
 from .solver import GAUSS, GAUSS_BEST, LEVENBERG, solve_kernel
@@ -51,8 +52,6 @@ def draw_subsets(w2d: Tensor, noise: SubsetNoise, size: int) -> Tensor:
     if num_points > MOST_POINTS:
         return reference_subsets.draw_subsets(w2d, noise, size)
     num_subsets, draws = noise.level.shape[1:]
-    weights = subset_weights(w2d)
-    hands = clock_hands(num_subsets, w2d)
     indices = torch.empty((num_objects, num_subsets, size), dtype=torch.long, device=w2d.device)
     block = power(num_points)
     subsets = min(power(num_subsets), 64) if INTERPRETED else 1
@@ -60,13 +59,14 @@ def draw_subsets(w2d: Tensor, noise: SubsetNoise, size: int) -> Tensor:
     launch(
         subsets_kernel,
         (-(-num_objects // rows), -(-num_subsets // subsets)),
-        *contiguous(weights.table, weights.weight, *noise, *hands),
+        *contiguous(w2d, *noise),
         indices,
         num_objects,
         num_subsets,
         num_points,
         draws,
         size,
+        TINY=torch.finfo(w2d.dtype).tiny,
         ROWS=rows,
         SUBSETS=subsets,
         BLOCK=block,
@@ -257,5 +257,17 @@ def sample_posterior(
 
 
 BACKEND = Backend(
-    'triton', draw_subsets, solve_subsets, solve, pose_costs, pose_costs_gradient, sample_posterior
+    'triton',
+    draw_subsets,
+    solve_subsets,
+    solve,
+    pose_costs,
+    pose_costs_gradient,
+    sample_posterior,
+    usable,
+    start_poses,
+    best_pose,
+    enter_frame,
+    leave_frame,
+    conclude,
 )

@@ -64,9 +64,15 @@ def over_points(value, ROWS: tl.constexpr, AXES: tl.constexpr):
 
 
 @triton.jit
-def least_of_points(value, ROWS: tl.constexpr):
-    """Minimum over points beside poses."""
-    return tl.min(value, axis=1 if ROWS == 1 else 2, keep_dims=True)
+def least_of_points(value, ROWS: tl.constexpr, AXES: tl.constexpr):
+    """Minimum over points, as `over_points`."""
+    if ROWS == 1:
+        if AXES == 2:
+            return tl.min(value, axis=0)
+        else:
+            return tl.min(value, axis=1, keep_dims=True)
+    else:
+        return tl.min(value, axis=AXES - 1, keep_dims=True)
 
 
 @triton.jit

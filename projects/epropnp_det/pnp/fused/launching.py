@@ -82,3 +82,8 @@ def rows_of(num_objects: int, per_row: int) -> int:
 def contiguous(*tensors: Tensor) -> list[Tensor]:
     """Tensors as kernels read them."""
     return [tensor.detach().contiguous() for tensor in tensors]
+
+
+def flags(tensor: Tensor) -> Tensor:
+    """Bools as kernels read and write them."""
+    return tensor.contiguous().view(torch.uint8)

@@ -5,30 +5,32 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from ..reference import subsets
+from .algebra import at_least
 from .axes import least_of_points, object_axis, over_points, point_axis, pose_axis
+
+GOLDEN = tl.constexpr(subsets.GOLDEN)
+SPEEDS = tl.constexpr(subsets.SPEEDS)
 
 
 @triton.jit(do_not_specialize=['num_objects', 'num_subsets', 'num_points', 'draws', 'size'])
 def subsets_kernel(
-    table, weight, level, clock, speeds, angles, indices,
-    num_objects, num_subsets, num_points, draws, size,
-    ROWS: tl.constexpr, SUBSETS: tl.constexpr, BLOCK: tl.constexpr,
+    w2d, level, clock, indices, num_objects, num_subsets, num_points, draws, size,
+    TINY: tl.constexpr, ROWS: tl.constexpr, SUBSETS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Subsets (B, P, size): some objects and some subsets a program, all points at once.
 
     Args:
-        table: Running sums of the weights, (B, N).
-        weight: (B, N).
+        w2d: (B, 2, N).
         level: Uniform numbers, (B, P, draws).
         clock: Uniform numbers, (B, N).
-        speeds: Of the subsets' hands, (P,).
-        angles: Of the subsets' hands, (P,).
         indices: Written, (B, P, size).
         num_objects: ``B``.
         num_subsets: ``P``.
         num_points: ``N``.
         draws: With replacement.
         size: Points per subset.
+        TINY: The smallest weight.
         ROWS: Objects of a program.
         SUBSETS: Subsets of a program.
         BLOCK: At least ``N``.
@@ -38,11 +40,16 @@ def subsets_kernel(
     point = point_axis(ROWS, 3, BLOCK)
     there = object_index < num_objects
     mask, wanted = there & (point < num_points), there & (number < num_subsets)
-    share = tl.load(table + object_index * num_points + point, mask=mask, other=2.0)
-    mass = tl.load(weight + object_index * num_points + point, mask=mask, other=1.0)
+    last = mask & (point == num_points - 1)
+    row = w2d + 2 * object_index * num_points + point
+    mass = tl.load(row, mask=mask, other=0.0) + tl.load(row + num_points, mask=mask, other=0.0)
+    mass = at_least(mass / at_least(-least_of_points(-mass, ROWS, 3), TINY), TINY)
+    table = tl.cumsum(tl.where(mask, mass, 0.0), axis=1 if ROWS == 1 else 2)
+    share = tl.where(mask, table / over_points(tl.where(last, table, 0.0), ROWS, 3), 2.0)
     hour = tl.load(clock + object_index * num_points + point, mask=mask, other=0.0)
-    speed = tl.load(speeds + number, mask=number < num_subsets, other=0.0)
-    angle = tl.load(angles + number, mask=number < num_subsets, other=0.0)
+    speed = (1 + number % SPEEDS).to(hour.dtype)
+    angle = number.to(tl.float64) * GOLDEN
+    angle = (angle - tl.floor(angle)).to(hour.dtype)
     # when a point takes its place: at its first draw, or after all draws in the order of the race
     shown = hour * speed + angle
     shown = shown - tl.floor(shown)
@@ -57,8 +64,8 @@ def subsets_kernel(
     left = mask & wanted
     for k in range(size):
         # what is taken, or is no point, comes after infinity
-        first = least_of_points(tl.where(left, time, float('inf')), ROWS)
+        first = least_of_points(tl.where(left, time, float('inf')), ROWS, 3)
         ready = left & (time <= first)
-        chosen = least_of_points(tl.where(ready, point, BLOCK), ROWS)
+        chosen = least_of_points(tl.where(ready, point, BLOCK), ROWS, 3)
         tl.store(indices + place * size + k, chosen.to(tl.int64), mask=wanted)
         left = left & (point != chosen)

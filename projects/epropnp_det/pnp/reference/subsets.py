@@ -44,7 +44,7 @@ def subset_weights(w2d: Tensor) -> SubsetWeights:
     object without any weight gets uniform subsets.
     """
     tiny = torch.finfo(w2d.dtype).tiny
-    weight = w2d.amax(1) + w2d.amin(1)
+    weight = w2d.sum(1)
     weight = weight / weight.amax(1, keepdim=True).clamp(min=tiny)  # sums cannot overflow
     weight = weight.clamp(min=tiny)
     table = weight.cumsum(1)

@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument('out', help='folder to write')
     parser.add_argument('--model', action='append', help='mesh of your own, several if repeated')
     parser.add_argument('--unit', type=float, default=0.001, help='metres per unit of --model')
+    parser.add_argument('--objects', type=int, nargs='+', help='numbers of made-up objects to keep')
     parser.add_argument('--train', type=int, default=200, help='training images per object')
     parser.add_argument('--test', type=int, default=20, help='test images per object')
     parser.add_argument('--backgrounds', help='folder of images')
@@ -44,6 +45,9 @@ def main() -> None:
         objects = made_objects()
         if args.model:
             objects = {k: own_object(path, args.unit) for k, path in enumerate(args.model, 1)}
+        if unknown := set(args.objects or ()) - set(objects):
+            raise ValueError(f'no object {sorted(unknown)}; there are {sorted(objects)}')
+        objects = {k: made for k, made in objects.items() if k in (args.objects or objects)}
         write_models(out / 'models', objects)
         for split, number, seed in (('train', args.train, 0), ('test', args.test, 1)):
             options = (number, 2 * args.seed + seed, args.backgrounds, progress)

@@ -20,7 +20,7 @@ from ..models.solver import PoseSolver
 from ..models.structures import Correspondences, Crops, Maps
 from ..objects.instances import Instance
 from ..objects.models import MILLIMETRES, ObjectModel, read_models
-from ..objects.poses import ObjectPose, pose_matrices
+from ..objects.poses import ObjectPose, equivalent_poses, pose_matrices
 from ..weights import default_weights
 
 
@@ -86,7 +86,8 @@ def infer(
         boxes: x, y, width, height in pixels of each object, (n, 4).
         obj_ids: Which object each box holds; one number for all; None where there is only one.
         objects: Models, or their folder; None takes those of the network's config.
-        samples: Posterior samples per object, a multiple of 4; 0 for none.
+        samples: Posterior samples per object, a multiple of 4; 0 for none. Of a symmetric object,
+            each stands for all poses that look the same.
 
     Raises:
         ValueError: If shapes or objects do not fit.
@@ -111,7 +112,7 @@ def infer(
     solver = PoseSolver(**{**model.test_cfg, 'samples': samples})
     results = solver.results(points, batch['cam2img'][:, 0])
     return [
-        _pose(instance, crops, result, maps, points, k)
+        _pose(instance, crops, _spread(result, objects[instance.obj_id]), maps, points, k)
         for k, (instance, crops, result) in enumerate(zip(instances, windows, results))
     ]
 
@@ -149,6 +150,15 @@ def _instances(
         Instance(Path(), 0, 0, k, obj_id, camera, np.eye(3), np.zeros(3), box, None, 1.0)
         for k, (box, obj_id) in enumerate(zip(boxes, obj_ids))
     ]
+
+
+def _spread(result: dict, model: ObjectModel) -> dict:
+    """The result with samples of all poses that look like those drawn, each as likely."""
+    if 'samples' not in result:
+        return result
+    count = len(model.symmetries)
+    samples = equivalent_poses(result['samples'], model.symmetries).reshape(-1, 7)
+    return {**result, 'samples': samples, 'log_weights': np.tile(result['log_weights'], count)}
 
 
 def _pose(

@@ -46,7 +46,7 @@ class ObjectPoseDataset(Dataset):
         seed: Of ``box_jitter``.
         jitter: Arguments of `crop.jittered_crop`.
         symmetric: Whether targets of all equivalent poses are given (X20).
-        keep: Decoded images and masks to keep in memory.
+        keep: Decoded images, masks and coordinate maps to keep in memory.
         every: Of each object, only every so-many-th instance.
         repeat: Times that each instance counts in an epoch.
         test_mode: No augmentation, no targets.
@@ -101,6 +101,7 @@ class ObjectPoseDataset(Dataset):
         self.flag = np.zeros(len(self), np.uint8)  # mmdet's sampler groups by aspect ratio
         self._image = lru_cache(maxsize=keep)(read_image)
         self._mask = lru_cache(maxsize=keep)(read_gray_mask)
+        self._map = lru_cache(maxsize=keep)(load_map)
         self.coordinate_maps = None if coordinate_maps is None else Path(coordinate_maps)
         if self.coordinate_maps is not None and not test_mode:
             self._check_maps()
@@ -141,7 +142,7 @@ class ObjectPoseDataset(Dataset):
         mask = mask * (1 - covered)
         points = np.zeros((side, side, 3), np.float32)
         if self.coordinate_maps is not None:
-            found = load_map(map_path(self.coordinate_maps, instance))
+            found = self._map(map_path(self.coordinate_maps, instance))
             points = denoise_edges(found.points) if self.denoise else found.points
             points = crop.cut(points, side, smooth=False, corner=(found.left, found.top))
             mask = mask * (points != 0).any(2)

@@ -47,11 +47,11 @@ def pose_targets(
         model: Of the object.
         points: Object-frame points that the cells see, metres, (g, g, 3).
         mask: Share of the object in each cell, (g, g).
-        count: Equivalent poses to give; of an object with fewer the last one is repeated.
+        count: Equivalent poses to give; those of an object with fewer come again and again.
     """
     poses, maps = [], []
     for k in range(count):
-        symmetry = model.symmetries[min(k, len(model.symmetries) - 1)]
+        symmetry = model.symmetries[k % len(model.symmetries)]
         rotation = instance.rotation @ symmetry[:3, :3]
         translation = instance.rotation @ symmetry[:3, 3] + instance.translation
         poses.append(np.concatenate([translation, quaternion(rotation)]))

@@ -85,18 +85,18 @@ class PoseLosses(BaseModule):
         )
         if not any(weights):
             return losses
+        costs = equivalent_costs(pnp.cost, points, camera, targets.poses)
+        nearest = costs.detach().argmin(1)
         solution = pnp.monte_carlo_forward(
             *points,
             camera,
-            pose_init=targets.poses[:, 0],
+            pose_init=targets.poses[torch.arange(len(nearest)), nearest],
             with_pose_plus=True,
             generator=generator,
         )
         if self.loss_pose.loss_weight:
             losses['loss_pose'] = self.loss_pose(
-                solution.log_weights,
-                mixture_cost(pnp, camera, points, targets.poses, solution),
-                maps.scale.detach().mean(),
+                solution.log_weights, -(-costs).logsumexp(1), maps.scale.detach().mean()
             )
         losses.update(self._derivative(solution, targets.poses))
         losses.update(_metrics(solution, targets.poses))
@@ -116,25 +116,28 @@ class PoseLosses(BaseModule):
         return losses
 
 
-def mixture_cost(
-    pnp: EProPnP6DoF,
-    camera: PerspectiveCamera,
-    points: Correspondences,
-    poses: Tensor,
-    solution: MonteCarloResult,
+def equivalent_costs(
+    kernel: nn.Module, points: Correspondences, camera: PerspectiveCamera, poses: Tensor
 ) -> Tensor:
-    """Cost of the target: of the true pose, or for a symmetric object the mean over its poses.
+    """Costs of the true pose and of those that a symmetric object cannot be told apart in.
 
-    The target distribution of a symmetric object puts an equal share on each of its ``M`` poses,
-    and the cross-entropy of the posterior to it is the mean of their costs (X20).
+    The posterior of a symmetric object is the mean of the predicted distribution's images under
+    the ``M`` symmetries, so the likelihood of the annotated pose is the mean of the predicted
+    likelihoods of its equivalents: its cost is ``-logsumexp(-costs)``, up to ``log M``. The network
+    may speak for any one of them. It could not speak for all at once: with Huber's kernel, points
+    that are shared out among several poses agree on none of them (docs/6dof.md, "A symmetric
+    object").
+
+    Args:
+        kernel: Robust kernel of the layer.
+        points: Of ``B`` objects.
+        camera: One per object.
+        poses: (B, M, 7).
 
     Returns:
-        (B,).
+        (B, M).
     """
-    costs = [solution.cost_target]
-    for index in range(1, poses.size(1)):
-        costs.append(robust_cost(pnp.cost, points, camera, poses[:, index]))
-    return torch.stack(costs).mean(0)
+    return torch.stack([robust_cost(kernel, points, camera, pose) for pose in poses.unbind(1)], 1)
 
 
 def robust_cost(

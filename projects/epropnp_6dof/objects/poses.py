@@ -21,8 +21,9 @@ class ObjectPose(NamedTuple):
         cost: Robust cost at the pose.
         converged: Whether the solver reached the optimum.
         valid: Whether there is a pose at all.
-        ess: Effective number of the samples; NaN without samples.
-        samples: Poses ``[x, y, z, qw, qx, qy, qz]`` of the posterior, (S, 7); S may be 0.
+        ess: Effective number of the samples drawn; NaN without samples.
+        samples: Poses ``[x, y, z, qw, qx, qy, qz]`` of the posterior, (S, 7); S may be 0. Of a
+            symmetric object, the images under all its symmetries of what was drawn.
         sample_weights: Their shares, sum 1, (S,).
         crop: The window that the network saw.
         noc: Normalised object coordinates, (3, h, w).
@@ -55,3 +56,21 @@ def quaternion(rotation: np.ndarray) -> np.ndarray:
     """Unit quaternion (w, x, y, z) of a rotation matrix, w not negative."""
     x, y, z, w = Rotation.from_matrix(rotation).as_quat()
     return np.array([w, x, y, z]) * (1 if w >= 0 else -1)
+
+
+def equivalent_poses(poses: np.ndarray, symmetries: np.ndarray) -> np.ndarray:
+    """Poses of a symmetric object that look like given ones.
+
+    Args:
+        poses: ``[x, y, z, qw, qx, qy, qz]``, (n, 7).
+        symmetries: Transforms that leave the object alike, (M, 4, 4).
+
+    Returns:
+        (M, n, 7), the numbers of each transform's.
+    """
+    matrices = pose_matrices(poses)
+    moved = matrices[:, :, :3] @ symmetries[:, None, :3]  # (M, n, 3, 4)
+    translations = moved[..., 3] + matrices[:, :, 3]
+    quaternions = Rotation.from_matrix(moved[..., :3].reshape(-1, 3, 3)).as_quat()
+    quaternions = quaternions[:, [3, 0, 1, 2]].reshape(*translations.shape[:2], 4)
+    return np.concatenate([translations, quaternions], 2)

@@ -100,7 +100,7 @@ total_iters = 4000
 lr_config = dict(
     policy='CosineAnnealing', by_epoch=False, min_lr=1e-6, warmup='linear', warmup_iters=200
 )
-runner = dict(type='IterBasedRunner', max_iters=total_iters)
+runner = dict(type='ResumableIterRunner', max_iters=total_iters)
 checkpoint_config = dict(by_epoch=False, interval=500, max_keep_ckpts=2)
 evaluation = dict(interval=1000)
 log_config = dict(interval=50, hooks=[dict(type='TextLoggerHook', by_epoch=False)])

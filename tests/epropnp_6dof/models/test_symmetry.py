@@ -87,9 +87,7 @@ def test_losses_do_not_depend_on_which_pose_is_annotated(bricks):
         losses = PoseLosses(translation=1.0, rotation=1.0)
         targets = Targets(poses[:, order], noc[:, order], torch.ones(count, 4, 4))
         generator = torch.Generator().manual_seed(0)
-        found.append(
-            losses(build_layer(128), camera_of(poses), points, maps, targets, generator)
-        )
+        found.append(losses(build_layer(128), camera_of(poses), points, maps, targets, generator))
     for name, value in found[0].items():
         assert torch.allclose(value, found[1][name], atol=1e-9), name
     assert found[0]['degrees'] < 0.1 and found[0]['loss_rotation'] < 1e-6

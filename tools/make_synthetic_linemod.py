@@ -35,6 +35,7 @@ def main() -> None:
     parser.add_argument('--objects', type=int, nargs='+', help='numbers of made-up objects to keep')
     parser.add_argument('--train', type=int, default=200, help='training images per object')
     parser.add_argument('--test', type=int, default=20, help='test images per object')
+    parser.add_argument('--upright', action='store_true', help='seen from above, z up, alone')
     parser.add_argument('--backgrounds', help='folder of images')
     parser.add_argument('--seed', type=int, default=0)
     args = parser.parse_args()
@@ -50,7 +51,7 @@ def main() -> None:
         objects = {k: made for k, made in objects.items() if k in (args.objects or objects)}
         write_models(out / 'models', objects)
         for split, number, seed in (('train', args.train, 0), ('test', args.test, 1)):
-            options = (number, 2 * args.seed + seed, args.backgrounds, progress)
+            options = (number, 2 * args.seed + seed, args.backgrounds, progress, args.upright)
             write_scenes(out / 'models', out / split, *options)
     except (ValueError, OSError) as error:
         sys.exit(f'error: {error}')

@@ -27,6 +27,7 @@ def write_scenes(
     seed: int,
     backgrounds: str | None,
     progress: Callable[[list, str], Iterable],
+    upright: bool = False,
 ) -> None:
     """One scene per object, one object per image.
 
@@ -37,6 +38,7 @@ def write_scenes(
         seed: Of everything drawn.
         backgrounds: Folder of images; None for made-up ones.
         progress: Wraps the list of work.
+        upright: Only views of :func:`upright_rotation` instead of all.
     """
     photos = Backgrounds(backgrounds) if backgrounds else None
     for obj_id, model in read_models(models).items():
@@ -44,7 +46,9 @@ def write_scenes(
         writer = SceneWriter(split / f'{obj_id:06d}')
         for k in progress(list(range(number)), f'{split.name}, object {obj_id}'):
             rng = np.random.RandomState([seed, obj_id, k])
-            rotation = Rotation.random(random_state=rng).as_matrix()
+            rotation = (
+                upright_rotation(rng) if upright else Rotation.random(random_state=rng).as_matrix()
+            )
             depth = rng.uniform(5, 9) * model.diameter
             pixel = rng.uniform((160, 120), (480, 360))
             translation = depth * np.linalg.inv(CAM2IMG) @ [*pixel, 1]
@@ -52,6 +56,16 @@ def write_scenes(
             mask = draw_object(image, mesh, rotation, translation, rng)
             writer.add(k, image, CAM2IMG, [(obj_id, rotation, translation, mask, mask)])
         writer.close()
+
+
+def upright_rotation(rng: np.random.RandomState) -> np.ndarray:
+    """The object stands, z up, and is seen from any side and from above, as LineMOD's are.
+
+    Returns:
+        Object to camera, (3, 3): elevations of 10 to 80 degrees, the camera rolled by up to 30.
+    """
+    azimuth, elevation, roll = rng.uniform(0, 360), rng.uniform(10, 80), rng.uniform(-30, 30)
+    return Rotation.from_euler('zxz', [azimuth, 90 + elevation, roll], degrees=True).as_matrix()
 
 
 def made_background(rng: np.random.RandomState) -> np.ndarray:

@@ -16,12 +16,14 @@ from mmcv.runner import (
     IterBasedRunner,
     OptimizerHook,
 )
+from torch.optim import Optimizer
 from torch.utils.data import DataLoader
 
 from .checkpoint_files import write_checkpoint
 from .loader import BatchSampler, exact_loader
 from .losses import LossLog
 from .optimizer_hook import NanSafeOptimizerHook
+from .param_groups import merge_groups, regrouped
 from .randomness import STEP, fold, seed_everything
 from .saving import link_latest
 
@@ -46,6 +48,8 @@ class _Resumable:
         self.autocast = autocast
         self._done = 0  # batches of this epoch whose step is complete
         self._stepping = False  # the step of iteration self._iter is complete, but not counted yet
+        single = isinstance(self.optimizer, Optimizer)
+        self._order = merge_groups(self.optimizer) if single else []
 
     @property
     def seed(self) -> int:
@@ -173,7 +177,8 @@ class _Resumable:
         self._done = meta.get('batches_done', 0)
         self.meta = {**self.meta, **meta}
         if resume_optimizer and 'optimizer' in content:
-            self.optimizer.load_state_dict(content['optimizer'])
+            state = regrouped(content['optimizer'], self.optimizer, self._order)
+            self.optimizer.load_state_dict(state)
         self.logger.info(f'resumed epoch {self._epoch}, iter {self._iter} of {checkpoint}')
 
     def _exact(self, loaders: list[DataLoader], workflow: list, endless: bool) -> list[DataLoader]:

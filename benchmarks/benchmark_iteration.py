@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import mmcv
 import numpy as np
 import torch
-from compared_detectors import BUILDERS, NETWORKS, make_batch
+from compared_detectors import BUILDERS, NETWORKS, make_batch, recompute_backbone
 from kernel_counts import Counts, count
 from terminaltables import AsciiTable
 from torch import nn
@@ -182,10 +182,7 @@ def prepare(name: str, args: argparse.Namespace, device: str) -> Works:
     batch = make_batch(network, args.batch or network.batch, args.objects, device)
     model = BUILDERS[name](network).to(device)
     if args.checkpoint:
-        model.backbone.with_cp = True
-        for layer in model.backbone.modules():
-            if hasattr(layer, 'with_cp'):
-                layer.with_cp = True
+        recompute_backbone(model)
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-5)
     clock = Clock(device)
     watch_parts(model, clock)

@@ -74,6 +74,13 @@ def fcos3d_model(network: Network) -> nn.Module:
     return build_model(cfg)
 
 
+def recompute_backbone(model: nn.Module) -> None:
+    """As the option ``model.backbone.with_cp=True`` of a config."""
+    for layer in model.backbone.modules():
+        if hasattr(layer, 'with_cp'):
+            layer.with_cp = True
+
+
 def make_batch(network: Network, batch: int, objects: int, device: str) -> dict[str, Any]:
     """Random images with cars between 8 and 40 m, as mmdet3d's data sets give them."""
     generator = torch.Generator().manual_seed(0)

@@ -9,6 +9,12 @@ repository by `pip install .`, trains a step from outside the checkout with torc
 package, adds numpy, pytest and hypothesis, and runs `tests/pnp` against the installed copy with
 deprecation warnings as errors. Ends with a table, and with status 1 where a step failed.
 
+Among those tests are, for every version, the bounds on the operations that a call takes and that it
+never waits for the device (`test_kernel_counts.py`); from torch 2.4 on, both passes with fake
+tensors on `cuda:0`, which raise at whatever would wait or use another device; from 2.11 on,
+`torch.compile` (`test_compile.py`); and, where torch brings Triton 3.6 or newer and
+`TRITON_INTERPRET=1` is set, Triton's kernels (`test_fused.py`). No GPU is needed, and none is used.
+
 Environments are kept in FOLDER and used again. One takes 1 to 6 GB.
 """
 

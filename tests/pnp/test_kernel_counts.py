@@ -17,10 +17,13 @@ from epropnp_det.pnp import (
     MonteCarloPoseLoss,
     PerspectiveCamera,
 )
+from epropnp_det.pnp import backend as backends
+from epropnp_det.pnp.backend import REFERENCE, Backend
 
 LAYERS = {4: EProPnP4DoF, 6: EProPnP6DoF}
-INFERENCE = {4: 485, 6: 570}
-TRAINING = {4: 2000, 6: 2070}
+INFERENCE = {4: 482, 6: 565}
+TRAINING = {4: 1985, 6: 2050}
+AROUND_FUSED = {'inference': 40, 'training': 142}
 
 
 @pytest.fixture(scope='module')
@@ -60,6 +63,48 @@ def test_training_step(random_objects, kernel_counts, dof):
     found = kernel_counts.count(step)
     assert found.kernels <= TRAINING[dof]
     assert found.waits == 0
+
+
+@pytest.mark.parametrize('dof', [4, 6])
+def test_what_is_left_around_the_functions_of_a_backend(
+    random_objects, kernel_counts, dof, monkeypatch
+):
+    """Where each of them is one launch."""
+
+    class Outside(kernel_counts.KernelCounter):
+        inside = 0
+
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if self.inside:
+                return func(*args, **(kwargs or {}))
+            return super().__torch_dispatch__(func, types, args, kwargs)
+
+    def apart(function):
+        def run(*args, **kwargs):
+            counter.inside += 1
+            try:
+                return function(*args, **kwargs)
+            finally:
+                counter.inside -= 1
+
+        return run
+
+    counter = Outside()
+    functions = Backend('one launch each', *(apart(function) for function in REFERENCE[1:]))
+    monkeypatch.setattr(backends, 'load', lambda name: functions)
+    objects = random_objects(5, points=24, dof=dof, dtype=torch.float32)
+    with counter, torch.no_grad():
+        LAYERS[dof](normalize=True)(*objects[:4], fast_mode=True)
+    assert 0 < sum(counter.operations.values()) <= AROUND_FUSED['inference']
+    counter.operations.clear()
+    leaves = [tensor.clone().requires_grad_() for tensor in objects[:3]]
+    loss = MonteCarloPoseLoss()
+    with counter:
+        found = LAYERS[dof](16, normalize=True).monte_carlo_forward(
+            *leaves, objects.camera, pose_init=objects.pose
+        )
+        loss(found.log_weights, found.cost_target, 1.0).backward()
+    assert 0 < sum(counter.operations.values()) <= AROUND_FUSED['training']
 
 
 def test_no_system_is_solved_for_all_points(random_objects, kernel_counts):

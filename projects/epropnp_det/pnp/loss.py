@@ -87,5 +87,4 @@ class MonteCarloPoseLoss(nn.Module):
             torch.distributed.all_reduce(pair)
             total, count = pair.unbind()
             scale, usable = total / count, count > 0
-        moved = self.norm_factor + self.momentum * (scale - self.norm_factor)
-        self.norm_factor.copy_(torch.where(usable, moved, self.norm_factor))
+        self.norm_factor.lerp_(torch.where(usable, scale, self.norm_factor), self.momentum)

@@ -169,5 +169,5 @@ def _trust_region(
         radius = torch.where(accept, grown, radius)
         radius = radius.clamp(options.eps, options.max_trust_region_radius)
         radius = torch.where(accept, radius, radius / factor)
-        factor = torch.where(accept, torch.full_like(factor, 2.0), 2 * factor)
+        factor = (2 * factor).masked_fill(accept, 2.0)
     return current

@@ -46,6 +46,7 @@ from epropnp_det.progress import progress
 from epropnp_det.quiet import plain_warnings
 from epropnp_det.visualization import VideoWriter
 from epropnp_det.visualization.rerun_log import RerunLog, require_rerun
+from epropnp_det.weights import photograph_weights
 
 
 class Shot(NamedTuple):
@@ -89,14 +90,19 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         'images', nargs='+', help='image files, folders of images, globs, or one video'
     )
     parser.add_argument('--config', help='config; default: the one that the checkpoint carries')
-    parser.add_argument('--checkpoint', help='weights; default: those that ship with the package')
+    parser.add_argument('--checkpoint', help='weights; default: those for photographs that ship')
     camera = parser.add_mutually_exclusive_group(required=True)
     camera.add_argument(
         '--intrinsics',
         help='K in pixels of the images: csv, json, OpenCV or ROS yaml, KITTI calib txt, nuScenes '
         'calibrated_sensor, a json from image name to matrix, or a mono3d annotation file',
     )
-    camera.add_argument('--focal', type=float, help='focal length in pixels, if that is all')
+    camera.add_argument(
+        '--focal',
+        type=float,
+        help='focal length in pixels, if that is all; unknown, take 0.75 times the longer side '
+        'for the main camera of a phone, and distances for a guess',
+    )
     parser.add_argument(
         '--center', type=float, nargs=2, metavar=('CX', 'CY'), help='with --focal; default: middle'
     )
@@ -128,7 +134,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         metavar='VIEW',
         help=f'what the pictures show, of {", ".join(VIEWS)} (default: 3d bev)',
     )
-    parser.add_argument('--score-thr', type=float, default=0.3)
+    parser.add_argument('--score-thr', type=float, default=0.225)
     parser.add_argument('--range', type=float, default=60.0, help='metres in views from above')
     parser.add_argument('--batch-size', type=int, default=1)
     parser.add_argument('--device', help='cpu, cuda, cuda:1; by default the GPU if there is one')
@@ -250,7 +256,7 @@ def run(args: argparse.Namespace) -> int:
     records: list[dict] = []
     with ExitStack() as stack:
         writer = video and stack.enter_context(VideoWriter(video, args.fps or source.fps))
-        model = init_detector(args.config, args.checkpoint, args.device)
+        model = init_detector(args.config, weights_of(args), args.device)
         log = args.rerun and stack.enter_context(RerunLog(args.rerun, model.CLASSES))
         stack.callback(_write_records, records, args.score_thr, out)
         bar = stack.enter_context(progress(total=source.count or None, title='detecting'))
@@ -274,6 +280,11 @@ def run(args: argparse.Namespace) -> int:
                 records.append(_record(shot, found))
                 bar.update()
     return sum(len(record['detections']) for record in records)
+
+
+def weights_of(args: argparse.Namespace) -> str | Path | None:
+    """What was asked for; without config and checkpoint the weights for photographs."""
+    return args.checkpoint or (None if args.config else photograph_weights())
 
 
 def _record(shot: Shot, found: ImageDetections) -> dict:

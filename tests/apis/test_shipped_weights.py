@@ -7,9 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from epropnp_det.apis import detect, init_detector, load_config, plain_config
+from epropnp_det.apis import detect, init_detector, load_config, plain_config, resolve_config
 from epropnp_det.weights import default_weights, photograph_weights
 from support.scripts import load
+
+
+@pytest.fixture(scope='module')
+def model():
+    return init_detector(checkpoint=photograph_weights(), device='cpu')
+
 
 EVERY = pytest.mark.parametrize('weights', [default_weights, photograph_weights])
 
@@ -20,11 +26,9 @@ def test_file_and_config_belong_together(weights, repository):
     name, _, digest = path.stem.rpartition('-')
     assert len(digest) == 8 and path.stat().st_size <= 8e6
     config = plain_config(load_config(str(repository / f'configs/epropnp_det/{name}.py')))
-    model = init_detector(checkpoint=path, device='cpu')
-    shipped = plain_config(model.cfg)
+    shipped = plain_config(resolve_config(checkpoint=path))
     assert shipped['model']['bbox_head'] == config['model']['bbox_head']
     assert shipped['data']['test']['pipeline'] == config['data']['test']['pipeline']
-    assert len(model.CLASSES) == 10
     assert name in (path.parent / 'README.md').read_text('utf-8')
 
 
@@ -41,9 +45,9 @@ def test_the_image_demo_takes_the_weights_for_photographs(script):
     assert demo.weights_of(demo.parse_args([*given, '--config', 'own.py'])) is None
 
 
-def test_objects_of_any_camera_appear_at_one_size():
+def test_objects_of_any_camera_appear_at_one_size(model):
     """Images are resized by their focal length, so twice the pixels are the same to the network."""
-    model = init_detector(checkpoint=photograph_weights(), device='cpu')
+    assert len(model.CLASSES) == 10
     image = np.random.default_rng(0).integers(0, 255, (90, 160, 3), np.uint8)
     cam2img = np.array([[120.0, 0, 80], [0, 120, 45], [0, 0, 1]])
     larger = image.repeat(2, 0).repeat(2, 1)
@@ -53,11 +57,10 @@ def test_objects_of_any_camera_appear_at_one_size():
     np.testing.assert_allclose(first.scores, second.scores, atol=0.1)
 
 
-def test_it_finds_cars_in_photographs(kitti70_root, repository):
+def test_it_finds_cars_in_photographs(model, kitti70_root, repository):
     tool = load(repository / 'benchmarks' / 'check_photographs.py')
     held_out = [image for image in tool.read_photographs(kitti70_root)][4::5]
     assert len(held_out) == 14
-    model = init_detector(checkpoint=photograph_weights(), device='cpu')
     cars, _ = zip(*tool.find_cars(model, held_out))
     result = tool.score(held_out, cars, 0.2, tool.TOLERANCES['2 m'], 30.0)
     assert result.cars == 32 and result.recall > 0.5

@@ -37,8 +37,8 @@ def test_terms_stand_beside_the_weights_for_photographs():
     assert 'CC BY-NC-SA 3.0' in text and 'CC BY-NC-SA 4.0' in text
 
 
-def test_the_image_demo_takes_the_weights_for_photographs(script):
-    demo = script('demo/image_demo.py')
+def test_the_image_demo_takes_the_weights_for_photographs(repository):
+    demo = load(repository / 'demo' / 'image_demo.py')
     given = ['my.jpg', '--focal', '1000']
     assert demo.weights_of(demo.parse_args(given)) == photograph_weights()
     assert demo.weights_of(demo.parse_args([*given, '--checkpoint', 'own.pth'])) == 'own.pth'

@@ -23,7 +23,8 @@ def orientation_sphere(
     """Where the object's axes point, seen by the camera, under all posterior samples.
 
     Each sample puts its share where its three axes meet a sphere; modes show as separate spots of
-    one colour, faint on the far side. Lines are the axes of the estimate (docs/method_6dof.md 7).
+    one colour, darkest where that axis most likely points, faint on the far side. Lines are the
+    axes of the estimate (docs/method_6dof.md 7).
 
     Args:
         samples: ``[x, y, z, qw, qx, qy, qz]``, (S, 7).
@@ -36,12 +37,15 @@ def orientation_sphere(
     rows, columns = np.mgrid[:side, :side] + 0.5
     disc = np.clip(radius + 0.5 - np.hypot(rows - center, columns - center), 0, 1)[..., None]
     out = 255 - 25 * np.repeat(disc, 3, axis=2)
-    for far in (True, False):
+    far = axes[:, 2] > 0  # (S, 3)
+    pixels = center + radius * axes[:, :2]
+    for half, strength in ((far, 0.35), (~far, 0.9)):
         for axis, color in enumerate(AXIS_COLORS):
-            points = axes[:, :, axis]
-            chosen = (points[:, 2] > 0) == far
-            spots = _spots(center + radius * points[chosen, :2], shares[chosen], side)
-            opacity = (0.35 if far else 0.9) * spots[..., None]
+            chosen = half[:, axis]
+            spots = _density(pixels[chosen, :, axis], shares[chosen], side)
+            other = _density(pixels[~chosen, :, axis], shares[~chosen], side)
+            peak = max(spots.max(), other.max(), 1e-12)
+            opacity = strength * (1 - np.exp(-3 * spots / peak))[..., None]
             out = (1 - opacity) * out + opacity * np.array(color)
     picture = np.ascontiguousarray(out.round().astype(np.uint8))
     for axis, color in enumerate(AXIS_COLORS):
@@ -50,15 +54,12 @@ def orientation_sphere(
     return draw_key([(f'{name} axis', color) for name, color in zip('xyz', AXIS_COLORS)], picture)
 
 
-def _spots(pixels: np.ndarray, shares: np.ndarray, side: int) -> np.ndarray:
-    """Smoothed shares on the picture, 1 for a spot that holds much, (side, side)."""
+def _density(pixels: np.ndarray, shares: np.ndarray, side: int) -> np.ndarray:
+    """Smoothed shares on the picture, (side, side)."""
     density = np.zeros((side, side))
     columns, rows = np.floor(pixels).astype(int).clip(0, side - 1).T
     np.add.at(density, (rows, columns), shares)
-    sigma = side / 100
-    # A Gaussian of this width around the whole posterior would peak at `full`.
-    full = 1 / (2 * np.pi * sigma**2)
-    return 1 - np.exp(-6 * cv2.GaussianBlur(density, (0, 0), sigma) / full)
+    return cv2.GaussianBlur(density, (0, 0), side / 60)
 
 
 def translation_marginals(

@@ -26,7 +26,10 @@ def test_every_config_builds(path):
     cfg = Config.fromfile(str(path))
     model = build_model(cfg.model)
     assert model.bbox_head.num_classes == len(cfg.class_names)
-    for part in cfg.data.train.get('datasets', [cfg.data.train]):
+    train = cfg.data.train
+    parts = train if isinstance(train, list) else train.get('datasets', [train])
+    for part in parts:
+        part = part.get('dataset', part)  # of one that is repeated
         steps = [step['type'] for step in part.pipeline]
         assert steps[0] == 'LoadImageMono3D' and steps[-1] == 'Collect3D'
 

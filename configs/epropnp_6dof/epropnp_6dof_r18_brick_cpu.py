@@ -15,7 +15,7 @@ model = dict(
     backbone=dict(base_channels=16, stem_channels=16),
     head=dict(in_channels=128, channels=(64, 48, 32), lateral_channels=(64, 32, 16)),
     # Errors of metres at the start would drown the coordinates.
-    losses=dict(coordinate=2.0, monte_carlo=0.1, translation=0.3, rotation=0.3),
+    losses=dict(coordinate=2.0, monte_carlo=0.1, translation=1.0, rotation=0.5),
 )
 
 train = dict(
@@ -53,8 +53,8 @@ data = dict(
 )
 
 optimizer = dict(lr=2e-3)
-total_iters = 800
+total_iters = 2400
 runner = dict(max_iters=total_iters)
 lr_config = dict(warmup_iters=50)
 checkpoint_config = dict(interval=100)
-evaluation = dict(interval=800)
+evaluation = dict(interval=2400)

@@ -25,7 +25,10 @@ def files(*suffixes: str) -> list[Path]:
     return sorted(
         path
         for path in (*ROOT.glob('*'), *below)
-        if path.is_file() and path.suffix in suffixes and '.egg-info' not in str(path)
+        if path.is_file()
+        and path.suffix in suffixes
+        and '.egg-info' not in str(path)
+        and path.name != '.coverage'  # `make test` leaves it, and it is not text
     )
 
 

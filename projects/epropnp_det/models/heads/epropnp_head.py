@@ -10,11 +10,7 @@ from mmdet3d.models.builder import HEADS, build_head, build_loss
 from mmdet3d.models.dense_heads.base_mono3d_dense_head import BaseMono3DDenseHead
 from torch import Tensor
 
-from ...boxes.instances import (
-    boxes3d_from_instance,
-    join_instances,
-    velocities_from_instance,
-)
+from ...boxes.instances import boxes3d_from_instance, join_instances, velocities_from_instance
 from ..builder import build_pnp, merged
 from ..class_agreement import check_class_counts, head_class_counts
 from ..correspondence.image_transform import shift_pixel_center

@@ -16,7 +16,12 @@ model = dict(
         samples_per_img=16,
         # Velocities were off by more than 1 m/s, which the benchmark counts as nothing known.
         losses=dict(loss_velo=dict(loss_weight=0.2)),
+        # As many and as large subsets as v2 has: with 16 of 8 points the start was luck.
+        pnp_test=dict(init_solver=dict(num_points=16, num_proposals=64)),
     ),
+    # Half of the 3D score is what the posterior says, and a second box around the same pixels is
+    # not a second object (docs/results.md).
+    test_cfg=dict(nms_iou2d=0.6, mc_score_ratio=0.5),
 )
 optimizer = dict(lr=2e-3)
 lr_config = dict(warmup_iters=100)

@@ -1,1 +1,1 @@
-"""Parts of benchmarks/ablation.py: crops of objects, a surrogate loss, measurements, the report."""
+"""Parts of ablation.py and compare_on_crops.py: crops of objects, a loss, measures, the report."""

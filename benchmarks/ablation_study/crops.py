@@ -2,7 +2,9 @@
 
 A crop, resized, is an image of a pinhole camera again, so the crops are a data set like any other:
 same boxes in metres, same LiDAR, other intrinsics. A network needs a fraction of the time of whole
-images for them, and objects of all distances look alike in size; what is left is pose estimation.
+images for them. Windows as large as their objects make all distances look alike in size, and what
+is left is pose estimation; windows of one focal length keep the apparent size, from which detectors
+that know nothing of the camera tell the distance.
 """
 
 from __future__ import annotations
@@ -27,11 +29,15 @@ class CropSpec(NamedTuple):
 
     Attributes:
         classes: Names of the classes.
-        min_side: Least length of the shorter side of the 2D box, in pixels.
+        min_side: Least length of the shorter side of the 2D box, in pixels: of the image, or of the
+            crop where ``focal`` is given.
         max_truncation: Largest share of an object outside the image.
         min_visibility: Least nuScenes visibility level.
         size: Side of the crops in pixels.
-        room: Range of the side of a crop over the longer side of the 2D box.
+        focal: Focal length of all crops in pixels, to which a crop is resized, and which says how
+            large its window is; None has windows as large as their objects.
+        room: Range of the side of a crop over the longer side of the 2D box; with ``focal`` the
+            first is the least, and what is larger is left out.
         shift: Largest offset of the crop's centre over its side.
         copies: Crops of each object.
         seed: Of the draws.
@@ -42,6 +48,7 @@ class CropSpec(NamedTuple):
     max_truncation: float = 0.3
     min_visibility: int = 3
     size: int = 64
+    focal: float | None = None
     room: tuple[float, float] = (1.3, 1.8)
     shift: float = 0.12
     copies: int = 1
@@ -62,10 +69,13 @@ class Window(NamedTuple):
     side: int
 
 
-def draw_window(bbox: Sequence[float], spec: CropSpec, rng: np.random.Generator) -> Window:
-    """A window around a 2D box ``x y width height``, whole pixels."""
+def draw_window(
+    bbox: Sequence[float], spec: CropSpec, rng: np.random.Generator, side: int | None = None
+) -> Window:
+    """A window around a 2D box ``x y width height``, whole pixels, of a given or a drawn side."""
     x, y, width, height = bbox
-    side = max(int(round(max(width, height) * rng.uniform(*spec.room))), 2)
+    if side is None:
+        side = max(int(round(max(width, height) * rng.uniform(*spec.room))), 2)
     shift = rng.uniform(-spec.shift, spec.shift, 2) * side
     left, top = np.array([x + width / 2, y + height / 2]) + shift - side / 2
     return Window(round(left), round(top), side)
@@ -177,17 +187,24 @@ def _crops_of(
     rng: np.random.Generator,
 ) -> Iterator[tuple[dict, np.ndarray, Window]]:
     """Record, pixels and window of each crop of an image."""
-    wanted = AnnotationFilter(spec.min_visibility, spec.max_truncation, spec.min_side)
+    side, min_side = None, spec.min_side
+    if spec.focal is not None:
+        side = round(spec.size * image['cam_intrinsic'][0][0] / spec.focal)
+        min_side *= side / spec.size
+    wanted = AnnotationFilter(spec.min_visibility, spec.max_truncation, min_side)
     targets = [a for a in annotations if wanted.role(a) is Role.OBJECT]
+    if side is not None:
+        targets = [a for a in targets if max(a['bbox'][2:]) * spec.room[0] <= side]
     pixels = read_image(data_root / image['file_name']) if targets else None
     for target in targets:
         for copy in range(spec.copies):
-            window = draw_window(target['bbox'], spec, rng)
+            window = draw_window(target['bbox'], spec, rng, side)
             crop = {
                 **image,
                 'id': f'{target["id"]}-{copy}',
                 'width': spec.size,
                 'height': spec.size,
+                'target': target['bbox_cam3d'],
                 'cam_intrinsic': crop_intrinsics(
                     image['cam_intrinsic'], window, spec.size
                 ).tolist(),

@@ -1,10 +1,10 @@
-"""The table and the pictures of an ablation."""
+"""The table and the pictures of an ablation, or of a comparison."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, TypeVar
 
 import cv2
 import numpy as np
@@ -20,11 +20,15 @@ REPLICATES = 200
 GREEN, RED = (60, 220, 60), (60, 60, 255)
 
 
+Quality = TypeVar('Quality', bound=NamedTuple)
+"""Arrays with a value for each object, such as :class:`Measured`."""
+
+
 class Run(NamedTuple):
     """One training.
 
     Attributes:
-        title: Of the variant.
+        title: Of the variant or the detector.
         seed: Of weights, order of the data, and Monte Carlo draws.
         steps: When it was measured.
         curve: What was measured then.
@@ -33,7 +37,7 @@ class Run(NamedTuple):
     title: str
     seed: int
     steps: list[int]
-    curve: list[Measured]
+    curve: list[Quality]
 
 
 class Column(NamedTuple):
@@ -47,7 +51,7 @@ class Column(NamedTuple):
     """
 
     head: str
-    value: Callable[[Measured], float]
+    value: Callable[[Quality], float]
     text: str
     higher: bool | None = False
 
@@ -88,7 +92,7 @@ class Estimate(NamedTuple):
     high: float
 
 
-def estimate(runs: Sequence[Measured], value: Callable[[Measured], float]) -> Estimate:
+def estimate(runs: Sequence[Quality], value: Callable[[Quality], float]) -> Estimate:
     """Mean over seeds; the interval redraws seeds and objects (bootstrap), objects alike for all.
 
     Args:
@@ -100,7 +104,7 @@ def estimate(runs: Sequence[Measured], value: Callable[[Measured], float]) -> Es
     for _ in range(REPLICATES):
         chosen = rng.integers(len(runs), size=len(runs))
         objects = rng.integers(len(runs[0].yaw), size=len(runs[0].yaw))
-        drawn = [Measured(*(field[objects] for field in runs[i])) for i in chosen]
+        drawn = [type(runs[i])(*(field[objects] for field in runs[i])) for i in chosen]
         means.append(np.mean([value(measured) for measured in drawn]))
     low, high = np.nanpercentile(means, [2.5, 97.5])
     return Estimate(float(np.mean([value(m) for m in runs])), float(low), float(high))
@@ -111,15 +115,23 @@ def is_as_good(one: Estimate, best: Estimate, higher: bool) -> bool:
     return one.high >= best.low if higher else one.low <= best.high
 
 
-def markdown_table(runs: Sequence[Run]) -> str:
-    """One row per variant; bold: the best of a column, and all whose intervals meet its own."""
+def markdown_table(
+    runs: Sequence[Run], columns: Sequence[Column] = COLUMNS, head: str = 'losses'
+) -> str:
+    """One row per variant; bold: the best of a column, and all whose intervals meet its own.
+
+    Args:
+        runs: What was measured.
+        columns: Of the table.
+        head: Of the first column.
+    """
     titles = list(dict.fromkeys(run.title for run in runs))
     lines = [
-        '| losses | seeds | ' + ' | '.join(column.head for column in COLUMNS) + ' |',
-        '|---|---|' + '---|' * len(COLUMNS),
+        f'| {head} | seeds | ' + ' | '.join(column.head for column in columns) + ' |',
+        '|---|---|' + '---|' * len(columns),
     ]
     cells = []
-    for column in COLUMNS:
+    for column in columns:
         by_title = [
             estimate([r.curve[-1] for r in runs if r.title == title], column.value)
             for title in titles
@@ -139,13 +151,20 @@ def _cell(column: Column, one: Estimate, best: Estimate) -> str:
     return f'**{value}** ({low} - {high})' if bold else f'{value} ({low} - {high})'
 
 
-def draw_intervals(runs: Sequence[Run], path: Path) -> None:
-    """The table as a picture: dots with 95 % intervals, crosses for earlier in training."""
+def draw_intervals(runs: Sequence[Run], path: Path, columns: Sequence[Column] = DRAWN) -> None:
+    """The table as a picture: dots with 95 % intervals, crosses for earlier in training.
+
+    Args:
+        runs: What was measured.
+        path: Picture to write.
+        columns: Panels, three in a row.
+    """
     titles = list(dict.fromkeys(run.title for run in runs))
     rows = np.arange(len(titles))[::-1]
-    figure = _figure(14, 2.2 + 0.7 * len(titles))
-    panels = figure.subplots(2, 3, sharey=True)
-    for panel, column in zip(panels.flat, DRAWN):
+    lines = -(-len(columns) // 3)
+    figure = _figure(14, lines * (1.1 + 0.35 * len(titles)))
+    panels = figure.subplots(lines, 3, sharey=True)
+    for panel, column in zip(panels.flat, columns):
         for row, title in zip(rows, titles):
             curves = [run.curve for run in runs if run.title == title]
             for step, measured in enumerate(zip(*curves)):

@@ -93,3 +93,25 @@ def test_nothing_to_cut_is_an_error(small_nuscenes, tmp_path):
             small_nuscenes / 'train.json', small_nuscenes, tmp_path / 'a.json', CropSpec(('bus',))
         )
     assert not (tmp_path / 'a.json').exists()
+
+
+def test_crops_of_one_focal_length(small_nuscenes, tmp_path):
+    """Objects keep their apparent sizes: that of a crop is the one that its camera gives."""
+    spec = CropSpec(size=96, focal=150.0, room=(1.2, 1.2), copies=3)
+    number = make_crops(small_nuscenes / 'train.json', small_nuscenes, tmp_path / 'a.json', spec)
+    content = json.loads((tmp_path / 'a.json').read_text())
+    assert number == len(content['images']) > 0
+    for image in content['images']:
+        assert image['cam_intrinsic'][0][0] == pytest.approx(150, rel=0.01)
+        assert (image['width'], image['height']) == (96, 96)
+        target = next(
+            a
+            for a in content['annotations']
+            if a['image_id'] == image['id'] and a['bbox_cam3d'] == image['target']
+        )
+        assert max(target['bbox'][2:]) <= 96 / 1.2 + 1
+        pixel = project(image['cam_intrinsic'], target['bbox_cam3d'][:3])
+        np.testing.assert_allclose(pixel, target['center2d'][:2], atol=1e-6)
+    with pytest.raises(ValueError, match='no object that fits'):
+        large = spec._replace(focal=600.0)
+        make_crops(small_nuscenes / 'train.json', small_nuscenes, tmp_path / 'b.json', large)

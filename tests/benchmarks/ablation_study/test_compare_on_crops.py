@@ -1,0 +1,96 @@
+"""The comparison: what both detectors share, and that both learn and answer on the crops."""
+
+import compare_on_crops
+import numpy as np
+import pytest
+import torch
+from ablation_study.answers import ask
+from ablation_study.crops import CropSpec, make_crops
+from compare_on_crops import DETECTORS, Choice, run_config
+from mmcv.parallel import collate, scatter
+from mmcv.runner import save_checkpoint
+from mmdet3d.datasets import build_dataset
+from mmdet3d.models import FCOSMono3D, build_model
+
+BOTH = pytest.mark.parametrize('name', DETECTORS)
+
+
+@pytest.fixture(scope='module')
+def objects(small_nuscenes, tmp_path_factory):
+    """Crops of one focal length; the same for all splits."""
+    out = tmp_path_factory.mktemp('crops_of_one_focal_length')
+    spec = CropSpec(size=80, focal=100.0, room=(1.15, 1.15), min_side=16, copies=8)
+    for name in compare_on_crops.CROPS:
+        assert make_crops(small_nuscenes / 'train.json', small_nuscenes, out / f'{name}.json', spec)
+    return out
+
+
+@pytest.fixture
+def args(tmp_path):
+    (tmp_path / 'backbone.pth').touch()
+    given = ['--backbone', str(tmp_path / 'backbone.pth'), '--out', str(tmp_path), '--repeats', '1']
+    return compare_on_crops.parse_args(given)
+
+
+def test_both_have_the_same_but_for_their_heads(args, objects):
+    ours, theirs = (run_config(args, Choice(name, 2e-3, 1), objects) for name in DETECTORS)
+    for part in ('backbone', 'neck'):
+        assert ours.model[part] == theirs.model[part]
+    for part in ('optimizer', 'optimizer_config', 'lr_config', 'runner'):
+        assert ours[part] == theirs[part]
+    assert ours.optimizer.lr == 2e-3
+    assert ours.data.samples_per_gpu == theirs.data.samples_per_gpu
+    for one, other in zip(ours.data.train, theirs.data.train):
+        for key in ('ann_file', 'annotation_filter', 'classes'):
+            assert one[key] == other[key]
+    assert ours.model.bbox_head.auxiliary is None
+    files = [part['ann_file'] for part in (*ours.data.train, ours.data.val, ours.data.test)]
+    assert len(set(files)) == 4
+    assert type(build_model(theirs.model)) is FCOSMono3D
+
+
+@BOTH
+def test_both_learn(name, args, objects):
+    cfg = run_config(args, Choice(name, 1e-3, 0), objects)
+    dataset = build_dataset(cfg.data.train)
+    batch = scatter(collate([dataset[0], dataset[3]], 2), [-1])[0]
+    torch.manual_seed(0)
+    model = build_model(cfg.model).train()
+    loss = model.train_step(batch, None)['loss']
+    loss.backward()
+    gradients = [p.grad for p in model.bbox_head.parameters() if p.grad is not None]
+    assert loss.isfinite() and len(gradients) > 20 and all(g.isfinite().all() for g in gradients)
+
+
+@pytest.fixture(scope='module')
+def untrained(objects, tmp_path_factory):
+    """Weights of both, as they start."""
+    folder = tmp_path_factory.mktemp('untrained')
+    (folder / 'backbone.pth').touch()
+    args = compare_on_crops.parse_args(['--backbone', str(folder / 'backbone.pth')])
+    for name in DETECTORS:
+        torch.manual_seed(0)
+        model = build_model(run_config(args, Choice(name, 1e-3, 0), objects).model)
+        save_checkpoint(model, str(folder / f'{name}.pth'))
+    return {name: folder / f'{name}.pth' for name in DETECTORS}
+
+
+@BOTH
+def test_both_are_asked(name, args, objects, untrained):
+    cfg = run_config(args, Choice(name, 1e-3, 0), objects)
+    cfg.model.test_cfg.score_thr = 0.0
+    cfg.data.test_dataloader = dict(workers_per_gpu=0)
+    found = ask(cfg, untrained[name], 'test')
+    assert len(found.yaw) == 16 and ((found.yaw >= 0) & (found.yaw <= 180)).all()
+    assert np.isfinite(found.position).any()
+
+
+def test_costs_are_a_table(args, objects, untrained):
+    lines = compare_on_crops.costs(args, objects, untrained).splitlines()
+    assert [line.split(' | ')[0] for line in lines[2:]] == [f'| {name}' for name in DETECTORS]
+
+
+def test_a_missing_backbone_is_named(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        compare_on_crops.parse_args(['--backbone', str(tmp_path / 'none.pth')])
+    assert 'convert_mobilenet' in capsys.readouterr().err

@@ -21,9 +21,9 @@ from epropnp_det.pnp import backend as backends
 from epropnp_det.pnp.backend import REFERENCE, Backend
 
 LAYERS = {4: EProPnP4DoF, 6: EProPnP6DoF}
-INFERENCE = {4: 482, 6: 565}
-TRAINING = {4: 1985, 6: 2050}
-AROUND_FUSED = {'inference': 40, 'training': 142}
+INFERENCE = {4: 410, 6: 492}
+TRAINING = {4: 1515, 6: 1665}
+AROUND_FUSED = {'inference': 36, 'training': 127}
 
 
 @pytest.fixture(scope='module')

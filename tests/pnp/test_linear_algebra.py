@@ -5,7 +5,6 @@ from epropnp_det.pnp.reference.linear_algebra import (
     cholesky_or,
     eliminate,
     inverse_spd,
-    invert_lower_triangular,
     solve_spd,
 )
 
@@ -72,9 +71,3 @@ def test_zero_matrices():
     empty = torch.zeros(0, 4, 4)
     assert inverse_spd(empty).shape == (0, 4, 4)
     assert cholesky_or(empty, torch.eye(4)).shape == (0, 4, 4)
-
-
-def test_triangular_inverse():
-    factor = torch.linalg.cholesky(spd(5, 3))
-    product = invert_lower_triangular(factor) @ factor
-    torch.testing.assert_close(product, torch.eye(3, dtype=torch.float64).expand(5, 3, 3))

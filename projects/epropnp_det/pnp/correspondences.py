@@ -14,6 +14,7 @@ from .camera import PerspectiveCamera
 from .constants import constant
 from .pose import Parametrization
 from .reference.frames import finite_objects
+from .reference.linear_algebra import eye_like
 
 MaybeTensor = TypeVar('MaybeTensor', Tensor, Optional[Tensor])
 
@@ -120,8 +121,7 @@ def prepare(
         if pose_init is not None:
             pose_init = torch.where(valid[:, None], pose_init, identity)
         bounds = torch.where(valid[:, None], bounds, constant((-1.0, -1.0, 1.0, 1.0), bounds))
-    unit = torch.eye(3, dtype=dtype, device=points.device)
-    cam2img = torch.where(valid[:, None, None], cam2img, unit)
+    cam2img = torch.where(valid[:, None, None], cam2img, eye_like(points, 3))
     points = points.masked_fill(~valid[:, None, None], 0.0)
     if torch.is_grad_enabled() and (points.requires_grad or cam2img.requires_grad):
         # every output of the guard requires gradient, so constants stay outside

@@ -14,9 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .constants import constant
 from .noise import normal_like, uniform_like
 from .pose import normalize_quaternion
-from .reference.linear_algebra import invert_lower_triangular
 
 LOG_2PI = math.log(2 * math.pi)
 UNIFORM_MIX = 0.25
@@ -37,9 +37,9 @@ class StudentT(NamedTuple):
     def transform(self, normal: Tensor) -> Tensor:
         """Samples from standard normal numbers, (B, n, 6) -> (B, n, 3)."""
         # three squared normals make the chi-square of three degrees of freedom
-        chi_square = normal[..., 3:].square().sum(-1, keepdim=True).clamp(min=1e-20)
-        direction = normal[..., :3] * torch.rsqrt(chi_square / 3)
-        return torch.baddbmm(self.loc[:, None], direction, self.scale_tril.transpose(1, 2))
+        chi = torch.linalg.vector_norm(normal[..., 3:], dim=-1, keepdim=True).clamp(min=1e-10)
+        factor, stretch = self.scale_tril.transpose(1, 2), math.sqrt(3)
+        return torch.baddbmm(self.loc[:, None], normal[..., :3] / chi, factor, alpha=stretch)
 
     def sample(self, num: int, generator: torch.Generator | None = None) -> Tensor:
         """Draws (B, num, 3)."""
@@ -47,12 +47,12 @@ class StudentT(NamedTuple):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-density at ``value`` (..., n, 3), (..., n)."""
-        inverse = invert_lower_triangular(self.scale_tril)
-        white = (value - self.loc[..., None, :]) @ inverse.transpose(-1, -2)
+        shift = (value - self.loc[..., None, :]).transpose(-1, -2)
+        white = torch.linalg.solve_triangular(self.scale_tril, shift, upper=False)
         log_det = self.scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        constant = math.lgamma(3.0) - math.lgamma(1.5) - 1.5 * math.log(3 * math.pi)
-        tail = torch.log1p(white.square().sum(-1) / 3)
-        return (constant - log_det)[..., None] - 3 * tail
+        peak = math.lgamma(3.0) - math.lgamma(1.5) - 1.5 * math.log(3 * math.pi)
+        tail = torch.log1p(white.square().sum(-2) / 3)
+        return torch.sub((peak - log_det)[..., None], tail, alpha=3)
 
 
 class VonMisesUniform(NamedTuple):
@@ -97,12 +97,11 @@ class VonMisesUniform(NamedTuple):
         """Log-density at ``value`` (..., n, 1), (..., n)."""
         half_sine = torch.sin(0.5 * (value[..., 0] - self.loc[..., None]))
         # kappa (cos - 1) and the scaled Bessel function stay finite for large kappa
-        constant = math.log1p(-self.uniform_mix) - LOG_2PI
         log_bessel = torch.log(torch.special.i0e(self.concentration))
-        pull = -2 * self.concentration[..., None] * half_sine.square()
-        von_mises = pull + (constant - log_bessel)[..., None]
-        flat = von_mises.new_full((), math.log(self.uniform_mix) - LOG_2PI)
-        return torch.logaddexp(von_mises, flat)
+        peak = (math.log1p(-self.uniform_mix) - LOG_2PI) - log_bessel
+        concentration = self.concentration[..., None]
+        von_mises = torch.addcmul(peak[..., None], concentration, half_sine.square(), value=-2)
+        return torch.logaddexp(von_mises, constant(math.log(self.uniform_mix) - LOG_2PI, value))
 
 
 def num_draws(num: int, uniform_mix: float = UNIFORM_MIX) -> int:
@@ -132,20 +131,16 @@ def von_mises(concentration: Tensor, candidates: Tensor, num: int) -> Tensor:
     Returns:
         Radians in [-pi, pi], (B, num).
     """
-    kappa = concentration.clamp(min=1e-6)[:, None]
-    root = torch.sqrt(1 + 4 * kappa * kappa)
-    tau = 1 + root
-    rho = 2 * kappa / (tau.sqrt() * (tau.sqrt() + math.sqrt(2)))
-    # 1 - rho without cancellation where rho is near one
-    excess = torch.sqrt(2 * tau) - 1 - 1 / (root + 2 * kappa)
-    one_minus_rho = torch.where(kappa > 1, excess / (2 * kappa), 1 - rho)
-    half_tan = torch.tan(math.pi * (candidates[:, 0] - 0.5)) * (one_minus_rho / (1 + rho))
-    square = half_tan.square()
-    versine = 2 * square / (1 + square)  # 1 - cos
-    c = kappa * (one_minus_rho.square() / (2 * rho) + versine)
-    refuse = torch.log(c / candidates[:, 1].clamp(min=torch.finfo(c.dtype).tiny)) + 1 - c < 0
+    twice = concentration.clamp(min=1e-6)[:, None] * 2
+    root = torch.sqrt(twice.square() + 1)
+    # kappa (r - 1) of the paper's r = (1 + root) / (2 kappa), without its cancellation
+    least = (1 / (root + twice) + 1) / 2
+    half_tan = torch.tan((candidates[:, 0] - 0.5) * math.pi) * (least / (least + twice)).sqrt()
+    half = torch.atan(half_tan)
+    c = torch.addcmul(least, twice, half.sin().square())
+    refuse = c - torch.log(c / candidates[:, 1].clamp(min=torch.finfo(c.dtype).tiny)) > 1
     order = refuse.to(torch.uint8).sort(dim=1, stable=True).indices[:, :num]
-    return 2 * torch.atan(half_tan.gather(1, order))
+    return half.gather(1, order) * 2
 
 
 class AngularCentralGaussian(NamedTuple):
@@ -168,6 +163,7 @@ class AngularCentralGaussian(NamedTuple):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-density on the 3-sphere at ``value`` (..., n, 4), (..., n)."""
-        white = value @ invert_lower_triangular(self.scale_tril).transpose(-1, -2)
+        vectors = value.transpose(-1, -2).expand(*self.scale_tril.shape[:-1], -1)
+        white = torch.linalg.solve_triangular(self.scale_tril, vectors, upper=False)
         log_det = self.scale_tril.diagonal(dim1=-2, dim2=-1).log().sum(-1)
-        return -log_det[..., None] - 2 * white.square().sum(-1).log() - math.log(2 * math.pi**2)
+        return -log_det[..., None] - 2 * white.square().sum(-2).log() - math.log(2 * math.pi**2)

@@ -12,6 +12,7 @@ from .backend import Backend, is_transforming
 from .pose import Parametrization
 from .problem import Problem
 from .proposals import RoundNoise
+from .random_sample import InitialPose
 from .reference.costs import differentiable_costs, pose_costs_gradient
 
 
@@ -23,10 +24,12 @@ class WeightedSamples(NamedTuple):
         log_weights: ``-cost - log qbar - log S``, (B, S), where ``qbar`` is the mixture of all
             proposals: their logsumexp estimates the log-normaliser of ``exp(-cost)``. The cost is
             differentiable, the rest constant.
+        cost_given: Cost of one more pose of every object, differentiable, (B,), if there is one.
     """
 
     poses: Tensor
     log_weights: Tensor
+    cost_given: Tensor | None
 
 
 def adaptive_importance_sampling(
@@ -37,6 +40,7 @@ def adaptive_importance_sampling(
     covariance: Tensor,
     noise: RoundNoise,
     tolerance: float = 0.0,
+    given: InitialPose | None = None,
 ) -> WeightedSamples:
     """Draws weighted poses from the posterior ``p(y) ~ exp(-cost(y))``.
 
@@ -48,21 +52,29 @@ def adaptive_importance_sampling(
         covariance: Its covariance, (B, dof, dof).
         noise: Random numbers of all rounds, see `draw_noise`.
         tolerance: Share of the gradient that may be left out; see `sample_costs`.
+        given: Poses whose gradient is asked for besides, so that all are projected at once.
 
     Returns:
         As many poses per object as the rounds draw together.
     """
     drawn = backend.sample_posterior(pose_type, problem.detach(), pose, covariance, noise)
-    cost = sample_costs(backend, pose_type, problem, drawn.poses, drawn.cost, tolerance)
+    num_samples, poses, cost = drawn.cost.size(1), drawn.poses, drawn.cost
+    if given is not None:
+        poses = torch.cat((poses, given.pose[:, None]), dim=1)
+        cost = torch.cat((cost, given.cost[:, None]), dim=1)
+    cost = sample_costs(backend, pose_type, problem, poses, cost, tolerance)
+    sampled, others = cost.split((num_samples, cost.size(1) - num_samples), dim=1)
     return WeightedSamples(
-        drawn.poses, -cost - (drawn.log_density + math.log(max(drawn.cost.size(1), 1)))
+        drawn.poses,
+        (-math.log(max(num_samples, 1)) - drawn.log_density) - sampled,
+        None if given is None else others[:, 0],
     )
 
 
 def effective_sample_size(log_weights: Tensor) -> Tensor:
     """``(sum w)^2 / sum w^2`` over the samples, (B, S) -> (B,)."""
     weights = torch.softmax(log_weights.detach(), dim=1)
-    return weights.square().sum(1).reciprocal()
+    return torch.linalg.vector_norm(weights, dim=1).pow(-2)
 
 
 def sample_costs(
@@ -108,7 +120,7 @@ class _SampleCosts(torch.autograd.Function):
     def forward(ctx: Any, context: tuple, poses: Tensor, cost: Tensor, *tensors: Tensor) -> Tensor:
         ctx.context = context
         ctx.save_for_backward(poses, *tensors)
-        return cost.clone()
+        return cost.view_as(cost)
 
     @staticmethod
     @torch.autograd.function.once_differentiable

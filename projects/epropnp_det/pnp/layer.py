@@ -18,11 +18,7 @@ from .camera import PerspectiveCamera
 from .constants import is_compiling
 from .correspondences import Correspondences, Inputs, MaybeTensor, expand_objects, prepare
 from .cost import AdaptiveHuberCost
-from .importance_sampling import (
-    adaptive_importance_sampling,
-    effective_sample_size,
-    sample_costs,
-)
+from .importance_sampling import adaptive_importance_sampling, effective_sample_size
 from .levenberg_marquardt import LMSolver
 from .pose import Parametrization, Pose4DoF, Pose6DoF
 from .problem import Problem, make_problem
@@ -110,9 +106,13 @@ class EProPnP(nn.Module):
         with _full_precision(inputs.points.device.type):
             problem, offset = self.problem(inputs)
             given = self._given(inputs, offset)
-            start = self._start(
-                inputs, problem, offset, given, fast_mode, generator, force_init_solve, hypothesis
-            )
+            if given is not None and not force_init_solve and hypothesis is None:
+                start = given
+            else:
+                judged = None if given is None else self._judge(problem, given)
+                start = self._start(
+                    inputs, problem, offset, judged, fast_mode, generator, hypothesis
+                )
             solution = self.solver.solve(self.pose_type, problem.detach(), start, fast_mode)
             plus = self._derivative_step(problem, offset, solution) if with_pose_plus else None
             solved = self.conclude(inputs, offset, solution, plus)
@@ -156,10 +156,14 @@ class EProPnP(nn.Module):
             # drawn first: what the search draws depends on the number of points, padding included
             rounds = (self.num_iter, problem.delta.size(0), self.mc_samples // self.num_iter)
             noise = draw_noise(self.pose_type, problem.delta, rounds, generator)
-            given = self._given(inputs, offset)
-            start = self._start(
-                inputs, problem, offset, given, fast_mode, generator, force_init_solve, hypothesis
-            )
+            pose = self._given(inputs, offset)
+            given = None if pose is None else self._judge(problem, pose)
+            if given is not None and not force_init_solve and hypothesis is None:
+                start = given.pose
+            else:
+                start = self._start(
+                    inputs, problem, offset, given, fast_mode, generator, hypothesis
+                )
             solution = self.solver.solve(self.pose_type, problem.detach(), start, fast_mode)
             backend = choose(start)
             drawn = adaptive_importance_sampling(
@@ -170,11 +174,10 @@ class EProPnP(nn.Module):
                 self.solver.covariance(solution.linearization),
                 noise,
                 self.mc_tolerance,
+                given,
             )
+            target = drawn.cost_given
             samples = backend.leave_frame(self.pose_type, drawn.poses, offset)
-            target = None
-            if given is not None:
-                target = sample_costs(backend, self.pose_type, problem, given[:, None])[:, 0]
             plus = self._derivative_step(problem, offset, solution) if with_pose_plus else None
             solved = self.conclude(
                 inputs, offset, solution, samples, drawn.log_weights, target, plus
@@ -246,35 +249,39 @@ class EProPnP(nn.Module):
         pose = inputs.pose_init
         return choose(pose).enter_frame(self.pose_type, pose, offset)
 
+    def _judge(self, problem: Problem, pose: Tensor) -> InitialPose:
+        """Poses (B, dim) with their cost, without gradient."""
+        cost = choose(pose).pose_costs(self.pose_type, problem.detach(), pose[:, None])
+        return InitialPose(pose, cost[:, 0])
+
     def _start(
         self,
         inputs: Inputs,
         problem: Problem,
         offset: Tensor | None,
-        given: Tensor | None,
+        given: InitialPose | None,
         fast_mode: bool,
         generator: torch.Generator | None,
-        force_init_solve: bool,
         hypothesis: InitialPose | None,
     ) -> Tensor:
-        """Starting poses of the solver in the normalised frame, (B, dim), without gradient."""
-        constant = problem.detach()
-        if given is not None and not force_init_solve and hypothesis is None:
-            return given
+        """Starting poses of the solver in the normalised frame, (B, dim), without gradient.
+
+        The given ones are taken where they cost less than what was, or will be, found.
+        """
         if hypothesis is None:
             found = self.init_solver.solve(
-                self.pose_type, constant, self.solver, fast_mode, generator, inputs.mask
+                self.pose_type, problem.detach(), self.solver, fast_mode, generator, inputs.mask
             )
-            pose = found.pose
         else:
             pose = expand_objects(hypothesis.pose.to(inputs.points), inputs, 'hypothesis')
             pose = torch.where(inputs.valid[:, None], pose, inputs.identity)
             pose = choose(pose).enter_frame(self.pose_type, pose, offset)
+            if given is None:
+                return pose
+            found = self._judge(problem, pose)
         if given is None:
-            return pose
-        pair = torch.stack((pose, given), dim=1)
-        cost = choose(pose).pose_costs(self.pose_type, constant, pair)  # (B, 2)
-        return torch.where((cost[:, 1] < cost[:, 0])[:, None], given, pose)
+            return found.pose
+        return torch.where((given.cost < found.cost)[:, None], given.pose, found.pose)
 
     def conclude(
         self, inputs: Inputs, offset: Tensor | None, solution: Solution, *also: Tensor | None

@@ -65,7 +65,7 @@ class MonteCarloPoseLoss(nn.Module):
         if self.training:
             self._update(scale_mean, cost_target.numel() > 0)
         rows = torch.cat((log_weights.detach(), cost_target.detach()[None]))
-        bad = ~(rows.abs().amax(0) < math.inf)  # NaN is bad, too
+        bad = ~(torch.linalg.vector_norm(rows, math.inf, dim=0) < math.inf)  # NaN is bad, too
         posterior = log_weights.masked_fill(bad, 0.0).logsumexp(0)
         divergence = (cost_target + posterior).masked_fill(bad, 0.0)
         if weight is not None:
@@ -81,7 +81,9 @@ class MonteCarloPoseLoss(nn.Module):
         if not isinstance(scale, Tensor):  # filling a tensor waits for no device, copying does
             scale = torch.full_like(self.norm_factor, scale)
         scale = scale.detach().to(self.norm_factor)
-        usable = (scale > 0) & (scale < math.inf) & has_objects
+        usable = (scale > 0) & (scale < math.inf)
+        if not has_objects:
+            usable = torch.zeros_like(usable)
         if torch.distributed.is_available() and torch.distributed.is_initialized():
             pair = torch.stack((scale.masked_fill(~usable, 0.0), usable.to(scale)))
             torch.distributed.all_reduce(pair)

@@ -14,6 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .constants import constant
+
 SQUARE_FLOOR = 1e-20
 """Smallest squared residual norm: its root has a finite gradient, and is zero to float32."""
 
@@ -96,7 +98,7 @@ def make_problem(
     center, affine = cam2img[:, :2, 2:], cam2img[:, :2, :2]
     focal = affine.abs().sum(-1, keepdim=True)  # (B, 2, 1)
     camera = torch.nn.functional.pad(affine / focal, (0, 1, 0, 1))
-    last = torch.nn.functional.pad(camera.new_ones(1, 1), (2, 0, 2, 0))  # (3, 3)
+    last = constant(((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 1.0)), camera)
     lower, upper = (
         (bounds.reshape(-1, 2, 2) - center.transpose(1, 2)) / focal.transpose(1, 2)
     ).unbind(1)

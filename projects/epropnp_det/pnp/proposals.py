@@ -21,7 +21,7 @@ from .distributions import (
 )
 from .noise import normal_like, uniform_like
 from .pose import Parametrization, Pose4DoF, Pose6DoF
-from .reference.linear_algebra import cholesky_or, inverse_spd
+from .reference.linear_algebra import cholesky_or, eye_like, inverse_spd
 
 BROADENING = 0.33
 """Factor on the von Mises concentration."""
@@ -84,11 +84,14 @@ class Proposal(NamedTuple):
         """Several proposals of the same objects as one, of parameters (B, T, ...)."""
         parts = []
         for distributions in zip(*proposals):
-            tensors = [
-                torch.stack(fields, dim=1) for fields in zip(*(d[:2] for d in distributions))
-            ]
+            tensors = [_stack(fields) for fields in zip(*(d[:2] for d in distributions))]
             parts.append(type(distributions[0])(*tensors))
         return Proposal(*parts)
+
+
+def _stack(fields: tuple[Tensor, ...]) -> Tensor:
+    """(B, ...) each -> (B, T, ...); one is not copied."""
+    return torch.stack(fields, dim=1) if len(fields) > 1 else fields[0][:, None]
 
 
 def initial_proposal(
@@ -108,7 +111,7 @@ def initial_proposal(
         return Proposal(position, VonMisesUniform(pose[:, 3], concentration))
     tangent = Pose6DoF.tangent_map(pose[:, 3:])  # (B, 4, 3)
     information = tangent @ inverse_spd(covariance[:, 3:, 3:]) @ tangent.transpose(1, 2)
-    scatter = inverse_spd(information + _eye(information))
+    scatter = inverse_spd(information + eye_like(information, 4))
     trace = scatter.diagonal(dim1=1, dim2=2).sum(-1)
     return Proposal(position, _angular(scatter / trace[:, None, None]))
 
@@ -124,23 +127,24 @@ def refit_proposal(
         weights: Normalised weights, (B, n).
         eps: Floor of the resultant length and of the spread.
     """
-    mean = (weights[:, None] @ samples[..., :3])[:, 0]  # (B, 3)
-    centered = samples[..., :3] - mean[:, None]
+    values = Pose4DoF.monomials(samples) if pose_type is Pose4DoF else samples[..., :3]
+    mean = (weights[:, None] @ values)[:, 0]  # of x, y, z, in 4DoF of the cosine and sine as well
+    centered = samples[..., :3] - mean[:, None, :3]
     covariance = (centered * weights[..., None]).transpose(1, 2) @ centered
-    position = _student_t(pose_type, mean, covariance)
+    position = _student_t(pose_type, mean[:, :3], covariance)
     if pose_type is Pose4DoF:
-        yaw = samples[..., 3]
-        sine, cosine = (weights * yaw.sin()).sum(-1), (weights * yaw.cos()).sum(-1)
-        square = sine * sine + cosine * cosine
+        length = torch.linalg.vector_norm(mean[:, 3:], dim=1)
+        square = length.square()
         spread = (1 - square).clamp(min=eps)
-        concentration = BROADENING * square.sqrt().clamp(min=eps) * (2 - square) / spread
-        return Proposal(position, VonMisesUniform(torch.atan2(sine, cosine), concentration))
+        concentration = BROADENING * length.clamp(min=eps) * (2 - square) / spread
+        mode = torch.atan2(mean[:, 4], mean[:, 3])
+        return Proposal(position, VonMisesUniform(mode, concentration))
     return Proposal(position, _angular(_acg_scatter(samples[..., 3:], weights, eps)))
 
 
 def _acg_scatter(quaternions: Tensor, weights: Tensor, eps: float) -> Tensor:
     """Maximum likelihood scatter of an angular central Gaussian, (B, 4, 4), unit trace."""
-    identity = torch.eye(4, dtype=weights.dtype, device=weights.device)
+    identity = eye_like(weights, 4)
     scatter = identity.expand(weights.size(0), 4, 4)
     for _ in range(ACG_STEPS):
         mahalanobis = ((quaternions @ inverse_spd(scatter)) * quaternions).sum(-1)
@@ -152,16 +156,13 @@ def _acg_scatter(quaternions: Tensor, weights: Tensor, eps: float) -> Tensor:
 
 
 def _student_t(pose_type: Parametrization, loc: Tensor, covariance: Tensor) -> StudentT:
-    diagonal = (1.0, 1.0, 4.0) if pose_type is Pose4DoF else (1.0, 1.0, 1.0)
-    return StudentT(loc, cholesky_or(covariance, torch.diag(constant(diagonal, loc))))
+    far = 4.0 if pose_type is Pose4DoF else 1.0
+    fallback = constant(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, far)), loc)
+    return StudentT(loc, cholesky_or(covariance, fallback))
 
 
 def _angular(scatter: Tensor) -> AngularCentralGaussian:
     geometric_mean = torch.linalg.det(scatter).clamp(min=0).pow(0.25)
-    identity = _eye(scatter)
+    identity = eye_like(scatter, 4)
     dispersed = scatter + DISPERSION * geometric_mean[:, None, None] * identity
     return AngularCentralGaussian(cholesky_or(dispersed, identity))
-
-
-def _eye(matrix: Tensor) -> Tensor:
-    return torch.eye(matrix.size(-1), dtype=matrix.dtype, device=matrix.device)

@@ -80,9 +80,10 @@ def make_pnp(monkeypatch):
     poses = POSE[:, None] + noise * spread
     mixture = -0.5 * noise.square().sum(-1)  # log-density of the samples, up to a constant
 
-    def sampled(backend, pose_type, problem, *_):
-        cost = sample_costs(backend, pose_type, problem, poses)
-        return WeightedSamples(poses, -cost - mixture)
+    def sampled(backend, pose_type, problem, *others):
+        given = others[-1].pose[:, None]
+        cost = sample_costs(backend, pose_type, problem, torch.cat((poses, given), 1))
+        return WeightedSamples(poses, -cost[:, :-1] - mixture, cost[:, -1])
 
     monkeypatch.setattr(layer, 'adaptive_importance_sampling', sampled)
     pnp = EProPnP4DoF(mc_samples=SAMPLES, num_iter=1, solver=LMSolver(num_iter=0))

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..constants import is_compiling
 from ..pose import Parametrization
 from ..problem import Problem
-from .linearization import reproject
+from .linearization import errors_of
 
 CHUNK_POINTS = {'cpu': 1 << 16, 'cuda': 1 << 25}
 """Projected points that are held at once, by device type: those of a CPU fit its cache."""
@@ -33,7 +33,8 @@ def differentiable_costs(pose_type: Parametrization, problem: Problem, poses: Te
     matrices = torch.bmm(problem.camera, matrices).unflatten(2, (-1, 4)).flatten(1, 2)
     turn, shift = matrices.split((3, 1), dim=-1)  # (B, 3 S, 3 or 1)
     points = torch.baddbmm(shift, turn, problem.x3d)
-    return reproject(problem, points.unflatten(1, (3, poses.size(1)))).cost()
+    lateral, depth = points.unflatten(1, (3, poses.size(1))).split((2, 1), dim=1)
+    return errors_of(problem, lateral / depth.clamp(min=problem.z_min)).cost()
 
 
 @torch.no_grad()

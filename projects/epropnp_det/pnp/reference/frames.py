@@ -96,7 +96,7 @@ def finite_objects(*tensors: Tensor) -> Tensor:
     rows = torch.cat(
         [tensor.reshape(tensor.shape[0], math.prod(tensor.shape[1:])) for tensor in tensors], dim=1
     )
-    return rows.abs().amax(1) < math.inf  # NaN is not
+    return torch.linalg.vector_norm(rows, math.inf, dim=1) < math.inf  # NaN is not
 
 
 def _shift_covariance(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..constants import constant
+
 
 def solve_spd(matrix: Tensor, rhs: Tensor) -> Tensor:
     """Solves symmetric positive definite systems, differentiably and without waiting.
@@ -39,7 +41,8 @@ def eliminate(matrix: Tensor, rhs: Tensor) -> Tensor:
 
 def eye_like(tensor: Tensor, size: int) -> Tensor:
     """Identity matrix of the type and on the device of ``tensor``, (size, size)."""
-    return torch.eye(size, dtype=tensor.dtype, device=tensor.device)
+    rows = range(size)
+    return constant(tuple(tuple(float(row == column) for column in rows) for row in rows), tensor)
 
 
 def inverse_spd(matrix: Tensor) -> Tensor:
@@ -63,9 +66,3 @@ def cholesky_or(matrix: Tensor, fallback: Tensor) -> Tensor:
     )  # one bad spoils the rest
     good = (info == 0) & finite
     return torch.where(good[:, None, None], factor, fallback)
-
-
-def invert_lower_triangular(factor: Tensor) -> Tensor:
-    """Inverse of lower triangular matrices, (..., d, d) -> (..., d, d)."""
-    identity = eye_like(factor, factor.size(-1)).expand_as(factor)
-    return torch.linalg.solve_triangular(factor, identity, upper=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -41,11 +42,9 @@ class Linearization(NamedTuple):
         )
 
 
-class Reprojection(NamedTuple):
-    """Projected points and their errors; ``...`` is nothing, or the axis of several poses."""
+class Errors(NamedTuple):
+    """Bounded projections and their errors; ``...`` is nothing, or the axis of several poses."""
 
-    depth: Tensor  # clamped, (B, 1, ..., N)
-    unbounded: Tensor  # (B, 2, ..., N)
     image: Tensor  # clamped to the bounds, (B, 2, ..., N)
     difference: Tensor  # image - x2d, (B, 2, ..., N)
     distance: Tensor  # norm of the weighted residual, (B, ..., N)
@@ -56,26 +55,20 @@ class Reprojection(NamedTuple):
         return split_huber(self.distance, self.inner).sum(-1)
 
 
-def reproject(problem: Problem, points: Tensor) -> Reprojection:
-    """Projects camera points to which the (normalised) intrinsics were applied, (B, 3, ..., N)."""
+def errors_of(problem: Problem, unbounded: Tensor) -> Errors:
+    """Errors of projections (B, 2, ..., N) that know nothing of the image yet."""
 
     def broadcast(tensor: Tensor) -> Tensor:
-        """Adds the axis of the poses behind the first two, if there is one."""
-        return tensor if points.dim() == 3 else tensor.unsqueeze(2)
+        """Adds the axis of the poses before the points, if there is one."""
+        return tensor if unbounded.dim() == 3 else tensor.unsqueeze(-2)
 
-    lateral, depth = points.split((2, 1), dim=1)
-    depth = depth.clamp(min=problem.z_min)
-    unbounded = lateral / depth
     lower, upper = (broadcast(bound[..., None]) for bound in (problem.lower, problem.upper))
     image = torch.clamp(unbounded, lower, upper)
     difference = image - broadcast(problem.x2d)
     residual = difference * broadcast(problem.w2d)
-    across, down = residual.unbind(1)
-    square = torch.addcmul(across * across, down, down)
-    distance = square.clamp(min=SQUARE_FLOOR).sqrt()
-    delta = problem.delta[:, None] if points.dim() == 3 else problem.delta[:, None, None]
-    inner = torch.minimum(distance, delta)
-    return Reprojection(depth, unbounded, image, difference, distance, inner)
+    distance = torch.linalg.vector_norm(residual, dim=1).clamp(min=math.sqrt(SQUARE_FLOOR))
+    inner = torch.minimum(distance, broadcast(problem.delta[:, None]))
+    return Errors(image, difference, distance, inner)
 
 
 def linearize(
@@ -91,8 +84,8 @@ def linearize(
     With ``q = camera [R | t] x`` a point projects to ``q_xy / q_z``; where the pose moves, ``q``
     moves by ``dq`` and the projection by ``(dq_xy - (q_xy / q_z) dq_z) / q_z``. Residuals and
     Jacobians are rescaled as in iteratively reweighted least squares, by ``sqrt(min(1, delta /
-    s))``, without the second-order term; products of the two hold the factor and the weights
-    squared, so no root is taken.
+    s))``, without the second-order term; products of the two hold the factor squared, so no root is
+    taken.
 
     Args:
         pose_type: Parametrisation of ``pose``.
@@ -110,16 +103,19 @@ def linearize(
     turn, shift = motions.reshape(-1, 3 * rows, 4).split((3, 1), dim=-1)
     moved = torch.baddbmm(shift, turn, problem.x3d)
     moved = moved.reshape(-1, 3, rows, moved.size(-1))  # (B, 3, 1 + dof, N)
-    point, motion = moved.split((1, rows - 1), dim=2)
-    view = reproject(problem, point[:, :, 0])
-    lateral, depth = motion.split((2, 1), dim=1)  # (B, 2 or 1, dof, N)
-    slopes = torch.addcmul(lateral, view.image[:, :, None], depth, value=-1) / view.depth[:, None]
-    pull = (view.inner / view.distance)[:, None] * problem.w2d.square()
+    depth = moved[:, 2:, :1].clamp(min=problem.z_min)  # (B, 1, 1, N)
+    lateral, forward = (moved / depth).split((2, 1), dim=1)
+    unbounded = lateral[:, :, 0]
+    errors = errors_of(problem, unbounded)
+    slopes = torch.addcmul(
+        lateral[:, :, 1:], errors.image[:, :, None], forward[:, :, 1:], value=-1
+    )  # (B, 2, dof, N)
+    pull = (errors.inner / errors.distance)[:, None]
     if clip_jac:
-        inside = (view.image == view.unbounded) & (view.depth > problem.z_min)
-        pull = torch.where(inside, pull, torch.zeros_like(pull))
-    both = torch.cat((slopes, view.difference[:, :, None]), dim=2)  # (B, 2, dof + 1, N)
-    pulled = (slopes * pull[:, :, None]).flatten(0, 1)  # (B * 2, dof, N)
-    system = torch.bmm(pulled, both.flatten(0, 1).transpose(1, 2))
-    cost = view.cost() if with_cost else problem.delta
-    return Linearization(cost, system.reshape(-1, 2, *system.shape[1:]).sum(1))
+        outside = (errors.image != unbounded) | (depth[:, 0] <= problem.z_min)
+        pull = pull.masked_fill(outside, 0.0)  # (B, 2, N)
+    both = torch.cat((slopes.transpose(1, 2), errors.difference[:, None]), dim=1)
+    weighted = both * problem.w2d[:, None]  # J and r, (B, dof + 1, 2, N)
+    pulled = weighted * pull[:, None]
+    system = torch.bmm(pulled.flatten(2), weighted.flatten(2).transpose(1, 2))[:, :-1]
+    return Linearization(errors.cost() if with_cost else problem.delta, system)

@@ -52,16 +52,16 @@ def sample_posterior(
     Returns:
         Rounds times draws of a round poses per object.
     """
-    log_density = torch.zeros_like(pose[:, :0])
     proposals = [initial_proposal(pose_type, pose, covariance)]
-    poses, cost = pose.new_zeros((pose.size(0), 0, pose.size(1))), pose.new_zeros(pose.size(0), 0)
+    drawn: list[Tensor] = []
+    cost_drawn: list[Tensor] = []
     for numbers in zip(*noise):
-        if poses.size(1) > 0:
+        drawn.append(proposals[-1].transform(RoundNoise(*numbers)))  # (B, n, dim)
+        cost_drawn.append(costs(pose_type, problem, drawn[-1]))
+        poses, cost = torch.cat(drawn, dim=1), torch.cat(cost_drawn, dim=1)
+        by_proposal = Proposal.stack(proposals).log_prob(poses[:, None])  # (B, rounds so far, S)
+        log_density = by_proposal.logsumexp(1)  # and log(rounds so far), which no weight feels
+        if len(drawn) < len(noise.normal):
             weights = torch.softmax(-cost - log_density, dim=1)
             proposals.append(refit_proposal(pose_type, poses, weights))
-        drawn = proposals[-1].transform(RoundNoise(*numbers))  # (B, n, dim)
-        poses = torch.cat((poses, drawn), dim=1)
-        cost = torch.cat((cost, costs(pose_type, problem, drawn)), dim=1)
-        by_proposal = Proposal.stack(proposals).log_prob(poses[:, None])  # (B, rounds so far, S)
-        log_density = by_proposal.logsumexp(1) - math.log(len(proposals))
-    return PosteriorSamples(poses, cost, log_density)
+    return PosteriorSamples(poses, cost, log_density - math.log(len(proposals)))

@@ -40,4 +40,5 @@ def usable(
     enough = (weights > 0).sum((1, 2)) >= pose_type.dof
     sees = cam2img[:, 0, 0] * cam2img[:, 1, 1] != cam2img[:, 0, 1] * cam2img[:, 1, 0]
     ordered = (bounds[:, :2] < bounds[:, 2:]).all(1)
-    return finite & spread & enough & (weights.amin((1, 2)) >= 0) & sees & ordered
+    positive = weights.amin((1, 2)) >= 0
+    return torch.stack((finite, spread, enough, positive, sees, ordered)).all(0)

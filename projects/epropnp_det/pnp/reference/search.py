@@ -92,8 +92,9 @@ def initial_position(
     square = share.square().sum(-1, keepdim=True)
     effective = 1 - (square.clamp(max=floor) if isinstance(floor, float) else square.minimum(floor))
     rows = torch.cat((_rays(problem), problem.x3d), dim=1)  # (B, 5, N)
-    mean = (rows * share).sum(-1, keepdim=True)
-    variance = ((rows - mean).square() * share).sum(-1, keepdim=True) / effective
+    column = share.transpose(1, 2)
+    mean = rows @ column
+    variance = (rows - mean).square() @ column / effective
     flat, solid = variance[..., 0].split((2, 3), dim=1)
     depth = (solid.sum(1, keepdim=True) * (2 / 3)).sqrt() / flat.sum(1, keepdim=True).sqrt().clamp(
         min=SMALL

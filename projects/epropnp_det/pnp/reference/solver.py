@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
+from ..constants import constant
 from ..pose import Parametrization
 from ..problem import Problem
 from .costs import object_chunks
@@ -113,7 +114,8 @@ def gauss_newton_step(system: Linearization, eps: float) -> Tensor:
 def covariance(system: Linearization, eps: float) -> Tensor:
     """``(J^T J + eps I)^-1``, (B, dof, dof)."""
     identity = eye_like(system.gradient, system.gradient.size(-1))
-    return solve_spd(system.hessian + eps * identity, identity.expand_as(system.hessian))
+    damped = torch.add(system.hessian, identity, alpha=eps)
+    return solve_spd(damped, identity.expand_as(damped))
 
 
 def _step(system: Linearization, damping: Tensor) -> Tensor:
@@ -147,25 +149,28 @@ def _trust_region(
     pose_type: Parametrization, problem: Problem, pose: Tensor, options: LMSolver
 ) -> Solution:
     table = pose_type.motion_table(pose)
-    identity = eye_like(pose, pose_type.dof)
+    identity, eps = eye_like(pose, pose_type.dof), constant(options.eps, pose)
     current = Solution(pose, linearize(pose_type, problem, pose, True, table))
     radius = torch.full_like(current.cost, options.initial_trust_region_radius)
     factor = torch.full_like(current.cost, 2.0)  # by which the radius shrinks next
-    for _ in range(options.num_iter):
+    for left in reversed(range(options.num_iter)):
         cost, system = current.linearization
         hessian, gradient = system.split((pose_type.dof, 1), dim=2)
         diagonal = hessian.diagonal(dim1=1, dim2=2)
-        damping = diagonal.clamp(options.min_diagonal, options.max_diagonal) / radius[:, None]
-        damped = torch.addcmul(hessian, identity, (damping + options.eps)[:, None])
+        clamped = diagonal.clamp(options.min_diagonal, options.max_diagonal)
+        damping = torch.addcdiv(eps, clamped, radius[:, None])
+        damped = torch.addcmul(hessian, identity, damping[:, None])
         step = -solve_spd(damped, gradient)  # (B, dof, 1)
         pose = pose_type.retract(current.pose, step[..., 0])
         there = Solution(pose, linearize(pose_type, problem, pose, True, table))
         slope = torch.baddbmm(gradient, hessian, step, alpha=0.5)
-        predicted = (step * slope).sum((1, 2))  # change of the cost, negative
+        predicted = torch.bmm(step.transpose(1, 2), slope)[:, 0, 0]  # change of cost, negative
         ratio = (there.cost - cost) / predicted
         accept = (ratio >= options.min_relative_decrease) & (predicted < 0)
         current = there.where(accept, current)
-        grown = radius / (1 - (2 * ratio - 1) ** 3).clamp(min=1 / 3)
+        if left == 0:
+            break  # nobody asks for another radius
+        grown = radius / (torch.rsub(ratio, 1, alpha=2) ** 3 + 1).clamp(min=1 / 3)
         radius = torch.where(accept, grown, radius)
         radius = radius.clamp(options.eps, options.max_trust_region_radius)
         radius = torch.where(accept, radius, radius / factor)

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..constants import constant
+
 GOLDEN = (math.sqrt(5) - 1) / 2
 SPEEDS = 61
 """Subsets read an object's clock at so many speeds, and each from another angle."""
@@ -53,8 +55,9 @@ def subset_weights(w2d: Tensor) -> SubsetWeights:
 
 def clock_hands(num_subsets: int, like: Tensor) -> tuple[Tensor, Tensor]:
     """Speed (a whole number) and angle in [0, 1) of every subset, (P,) each."""
-    subset = torch.arange(num_subsets, dtype=torch.float64, device=like.device)
-    return (1 + subset % SPEEDS).to(like.dtype), torch.frac(subset * GOLDEN).to(like.dtype)
+    speeds = tuple(1.0 + number % SPEEDS for number in range(num_subsets))
+    angles = tuple(number * GOLDEN % 1.0 for number in range(num_subsets))
+    return constant(speeds, like), constant(angles, like)
 
 
 def waiting_times(clock: Tensor, speed: Tensor, angle: Tensor) -> Tensor:

@@ -42,7 +42,16 @@ TOOL = Path(triton.__file__).parent / 'backends' / 'nvidia' / 'bin' / 'cuobjdump
 
 def kernels(yaw: bool) -> Iterator[tuple[str, Any, dict, int]]:
     """Name, kernel, constants and warps of every launch."""
-    from epropnp_det.pnp.fused import costs, frames, posterior, screening, search, solver, subsets
+    from epropnp_det.pnp.fused import (
+        costs,
+        frames,
+        posterior,
+        problems,
+        screening,
+        search,
+        solver,
+        subsets,
+    )
 
     camera = {'Z_MIN': 0.1, 'YAW': yaw, 'ROWS': 1}
     whole = {**OPTIONS, **camera, 'INDEXED': False, 'BLOCK': 128}
@@ -63,6 +72,9 @@ def kernels(yaw: bool) -> Iterator[tuple[str, Any, dict, int]]:
     if yaw:
         small = {'ROWS': 1, 'BLOCK': 128}
         yield 'draw', subsets.subsets_kernel, {**small, 'TINY': 1e-37, 'SUBSETS': 1}, 1
+        build = {**small, 'RELATIVE': 0.5, 'TINY': 1e-37, 'MASKED': True}
+        yield 'build', problems.problem_kernel, {**build, 'CENTERED': True}, 1
+        yield 'build, back', problems.problem_gradient_kernel, {**build, 'CONSTANT': False}, 1
         yield 'usable', screening.usable_kernel, {**small, 'DOF': 4, 'DIM': 4, 'MASKED': True}, 1
         best = {'REJECTS': True, 'NEAREST': 0.1, 'DIM': 4, 'ROWS': 1, 'BLOCK': 64}
         yield 'best', search.best_kernel, best, 1

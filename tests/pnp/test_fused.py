@@ -213,6 +213,57 @@ def test_usable(random_objects, dof, masked):
         assert 2 <= plain.sum() <= 5
 
 
+@pytest.mark.parametrize('dtype', [torch.float64, torch.float32])
+@pytest.mark.parametrize(
+    ('masked', 'centered', 'detach'), [(False, True, False), (True, False, True)]
+)
+def test_build_problem(random_objects, dtype, masked, centered, detach):
+    """The problem, the origin, and the gradient; of placeholders, too."""
+    num = 4
+    objects = random_objects(num, points=21, dtype=dtype)
+    cam2img = objects.camera.cam2img.clone()
+    cam2img[1, 0, 1] = 30.0
+    bounds = torch.tensor([-200.0, -200, 1800, 1100], dtype=dtype).repeat(num, 1)
+    points = torch.cat(objects[:3], dim=-1).transpose(1, 2).contiguous()
+    points[2] = 0
+    points[3, 3:5] = points[3, 3:5, :1]  # no spread
+    mask = torch.rand(num, 21) < 0.7 if masked else None
+    if masked:
+        mask[2] = False
+        points *= mask[:, None]
+    mask = mask if mask is None else mask.to(DEVICE)
+    cost = AdaptiveHuberCost(0.3, detach_x2d=detach)
+    found = []
+    for backend in (FUSED, REFERENCE):
+        leaf = points.to(DEVICE).requires_grad_()
+        arguments = (leaf, cam2img.to(DEVICE), bounds.to(DEVICE), 0.1, mask, cost, centered)
+        problem, offset = backend.build_problem(*arguments)
+        assert (offset is None) != centered
+        assert not any(tensor.requires_grad for tensor in problem.tensors[4:])
+        torch.manual_seed(0)
+        upstream = [torch.randn_like(tensor) for tensor in problem.tensors[:4]]
+        (gradient,) = torch.autograd.grad(problem.tensors[:4], leaf, upstream)
+        fields = [*problem.tensors, *([offset] if centered else [])]
+        found.append([*(field.detach() for field in fields), gradient[:2], gradient[3:]])
+    rtol = 1e-10 if dtype == torch.float64 else 1e-5
+    assert_alike(*found, dict(rtol=rtol, atol=rtol))
+
+
+@pytest.mark.parametrize('what', ['learnable', 'camera'])
+def test_build_problem_with_rare_gradients(random_objects, what):
+    """A threshold that is learned and intrinsics get theirs from the reference."""
+    objects = random_objects(2, points=9)
+    points = torch.cat(objects[:3], dim=-1).transpose(1, 2).to(DEVICE)
+    cam2img = objects.camera.cam2img.to(DEVICE).requires_grad_(what == 'camera')
+    cost = AdaptiveHuberCost(learnable=what == 'learnable').to(DEVICE)
+    bounds = points.new_tensor([[-200.0, -200, 1800, 1100]]).repeat(2, 1)
+    problem, _ = FUSED.build_problem(points, cam2img, bounds, 0.1, None, cost, True)
+    leaf = cam2img if what == 'camera' else cost.log_relative_delta
+    total = sum(tensor.sum() for tensor in problem.tensors)
+    (gradient,) = torch.autograd.grad(total, leaf)
+    assert gradient.abs().sum() > 0
+
+
 @pytest.mark.parametrize(('dof', 'num'), [(4, 2), (6, 2), (4, 0)])
 def test_training_step_with_padding(random_objects, dof, num, monkeypatch):
     """A mask, a bad object, all outputs and gradients; and no objects at all."""

@@ -27,6 +27,7 @@ from .constants import is_compiling
 from .reference.costs import pose_costs, pose_costs_gradient
 from .reference.frames import conclude, enter_frame, leave_frame
 from .reference.posterior import sample_posterior
+from .reference.problems import build_problem
 from .reference.screening import usable
 from .reference.search import best_pose, start_poses
 from .reference.solver import solve, solve_subsets
@@ -53,6 +54,7 @@ class Backend(NamedTuple):
         sample_posterior: Adaptive importance sampling.
         usable: Which objects can be solved. This and what follows is light; there is another than
             the plain one only where launches count.
+        build_problem: What is solved: threshold, origin, normalised coordinates.
         start_poses: Where the poses of the subsets start.
         best_pose: Which pose of the subsets is kept.
         enter_frame: The caller's poses in the frame in which problems are solved.
@@ -68,6 +70,7 @@ class Backend(NamedTuple):
     pose_costs_gradient: Callable
     sample_posterior: Callable
     usable: Callable = usable
+    build_problem: Callable = build_problem
     start_poses: Callable = start_poses
     best_pose: Callable = best_pose
     enter_frame: Callable = enter_frame

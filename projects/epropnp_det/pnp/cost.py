@@ -35,6 +35,11 @@ class AdaptiveHuberCost(nn.Module):
             self.log_relative_delta = nn.Parameter(log_relative)
         self._relative_delta = None if learnable else float(relative_delta)
 
+    @property
+    def relative_delta(self) -> float | None:
+        """The factor where it is a constant."""
+        return self._relative_delta
+
     def extra_repr(self) -> str:
         """Shows the options in ``print(module)``."""
         return f'relative_delta={self._relative_delta}, detach_x2d={self.detach_x2d}'

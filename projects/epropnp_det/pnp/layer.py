@@ -21,7 +21,7 @@ from .cost import AdaptiveHuberCost
 from .importance_sampling import adaptive_importance_sampling, effective_sample_size
 from .levenberg_marquardt import LMSolver
 from .pose import Parametrization, Pose4DoF, Pose6DoF
-from .problem import Problem, make_problem
+from .problem import Problem
 from .proposals import draw_noise
 from .random_sample import InitialPose, RSLMSolver
 from .reference.frames import Solved, finite_objects, shift
@@ -231,16 +231,9 @@ class EProPnP(nn.Module):
 
     def problem(self, inputs: Inputs) -> tuple[Problem, Tensor | None]:
         """The problem to solve and the offset that normalisation took from the points, (B, 3)."""
-        x2d, w2d = (part.transpose(1, 2) for part in inputs.points[:, 3:].split(2, dim=1))
-        # a cost of the user's own need not know masks
-        delta = self.cost(x2d, w2d, *[] if inputs.mask is None else [inputs.mask])
-        points, offset = inputs.points, None
-        if self.normalize:
-            offset = _mean_position(points.detach()[:, :3], inputs.mask)
-            padded = torch.nn.functional.pad(offset, (0, 4))[..., None]
-            points = points - padded
-        problem = make_problem(points, delta, inputs.cam2img, inputs.bounds, inputs.z_min)
-        return problem, offset
+        points, cam2img, bounds, z_min, mask = inputs[:5]
+        build = choose(points).build_problem
+        return build(points, cam2img, bounds, z_min, mask, self.cost, self.normalize)
 
     def _given(self, inputs: Inputs, offset: Tensor | None) -> Tensor | None:
         """The caller's starting poses in the normalised frame, (B, dim)."""
@@ -326,13 +319,6 @@ def _full_precision(device_type: str) -> Iterator[None]:
             yield
     finally:
         torch.backends.cuda.matmul.allow_tf32 = allowed
-
-
-def _mean_position(x3d: Tensor, mask: Tensor | None) -> Tensor:
-    """Mean of the points, (B, 3, N) -> (B, 3); padding is zero and does not count."""
-    if mask is None:
-        return x3d.mean(-1)
-    return x3d.sum(-1) / mask.to(x3d.dtype).sum(-1, keepdim=True).clamp(min=1)
 
 
 class EProPnP4DoF(EProPnP):

@@ -37,6 +37,7 @@ from .launching import (
     warps_of,
 )
 from .light import best_pose, conclude, enter_frame, leave_frame, start_poses, usable
+from .normalizing import build_problem
 from .posterior import posterior_kernel
 from .proposals import WIDTH
 from .solver import GAUSS, GAUSS_BEST, LEVENBERG, solve_kernel
@@ -265,6 +266,7 @@ BACKEND = Backend(
     pose_costs_gradient,
     sample_posterior,
     usable,
+    build_problem,
     start_poses,
     best_pose,
     enter_frame,

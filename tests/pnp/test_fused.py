@@ -35,6 +35,9 @@ KINDS = [
 ]
 """Precision, degrees of freedom, objects; one takes the path of GPUs in the interpreter, too."""
 
+INFERENCE, TRAINING = 20, 88
+"""Most launches of a call."""
+
 
 @pytest.fixture(autouse=True)
 def named(monkeypatch):
@@ -310,6 +313,41 @@ def test_golden_numbers(golden, golden_camera, dof, suffix):
         for name, gradient in zip(('x3d', 'x2d', 'w2d'), gradients):
             expected = part[f'cost_gt_grad_{name}']
             assert (gradient - expected).norm() < 1e-9 * expected.norm()
+
+
+@pytest.mark.parametrize('dof', [4, 6])
+def test_launches(random_objects, repository, monkeypatch, dof):
+    """Of an inference and of a training step, with all operations of torch around them."""
+    monkeypatch.syspath_prepend(str(repository / 'benchmarks'))
+    from kernel_counts import KernelCounter
+
+    from epropnp_det.pnp import fused
+    from epropnp_det.pnp.fused import light, normalizing
+
+    launched = []
+    for module in (fused, light, normalizing):
+        monkeypatch.setattr(module, 'launch', lambda *_, **__: launched.append(1))
+    objects = random_objects(5, points=24, dof=dof, dtype=torch.float32)
+    x3d, x2d, w2d, pose = (objects[i].to(DEVICE) for i in (0, 1, 2, 4))
+    bounds = [bound.to(DEVICE) for bound in objects.camera.bounds()]
+    camera = PerspectiveCamera(objects.camera.cam2img.to(DEVICE), 0.1, *bounds)
+    with KernelCounter() as counter, torch.no_grad():
+        LAYERS[dof](normalize=True)(x3d, x2d, w2d, camera, fast_mode=True)
+    inference = len(launched) + kernels(counter)
+    launched.clear()
+    leaves = [tensor.clone().requires_grad_() for tensor in (x3d, x2d, w2d)]
+    loss = MonteCarloPoseLoss().to(DEVICE)
+    with KernelCounter() as counter:
+        found = LAYERS[dof](16, normalize=True).monte_carlo_forward(*leaves, camera, pose)
+        loss(found.log_weights, found.cost_target, 1.0).backward()
+    training = len(launched) + kernels(counter)
+    assert 9 < inference <= INFERENCE
+    assert 15 < training <= TRAINING
+
+
+def kernels(counter) -> int:
+    """What is left of the operations without tensors that are not even filled."""
+    return sum(n for name, n in counter.operations.items() if 'empty' not in name)
 
 
 def test_same_bits_whatever_the_neighbours(random_objects):

@@ -54,26 +54,31 @@ class _Build(torch.autograd.Function):
         arguments = contiguous(points, cam2img, bounds)
         mask = arguments[0] if options.mask is None else flags(options.mask)
         _launch(problem_kernel, options, (*arguments, mask, *built), CENTERED=options.centered)
-        ctx.options = options
+        ctx.options, ctx.shapes = options, [tensor.shape for tensor in built[:4]]
         ctx.save_for_backward(points, cam2img, bounds)
         ctx.mark_non_differentiable(*built[4:])
+        ctx.set_materialize_grads(False)
         return built
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         points, cam2img, bounds = ctx.saved_tensors
-        options, grads = ctx.options, grads[:4]
-        if is_transforming(*grads):  # several gradients at once
+        options = ctx.options
+        whole = [
+            points.new_zeros(shape) if grad is None else grad
+            for grad, shape in zip(grads, ctx.shapes)
+        ]
+        if is_transforming(*whole):  # several gradients at once
             with torch.enable_grad():
                 leaf = points.detach().requires_grad_()
                 problem, _ = reference.build_problem(leaf, cam2img, bounds, *options)
-            (by_points,) = torch.autograd.grad(problem[:4], leaf, grads)
+            (by_points,) = torch.autograd.grad(problem[:4], leaf, whole)
             return None, by_points, None, None
         by_points = torch.empty_like(points, memory_format=torch.contiguous_format)
         constants = contiguous(points, cam2img)
         mask = constants[0] if options.mask is None else flags(options.mask)
-        arguments = (*constants, mask, *contiguous(*grads), by_points)
+        arguments = (*constants, mask, *contiguous(*whole), by_points)
         _launch(problem_gradient_kernel, options, arguments, CONSTANT=options.cost.detach_x2d)
         return None, by_points, None, None
 

@@ -228,23 +228,24 @@ def test_build_problem(random_objects, dtype, masked, centered, detach):
     cam2img[1, 0, 1] = 30.0
     bounds = torch.tensor([-200.0, -200, 1800, 1100], dtype=dtype).repeat(num, 1)
     points = torch.cat(objects[:3], dim=-1).transpose(1, 2).contiguous()
-    points[2] = 0
+    points[2] = float('nan')  # invalid
     points[3, 3:5] = points[3, 3:5, :1]  # no spread
     mask = torch.rand(num, 21) < 0.7 if masked else None
     if masked:
-        mask[2] = False
-        points *= mask[:, None]
+        points = torch.where(mask[:, None], points, torch.zeros_like(points))
+    valid = torch.tensor([True, True, False, True], device=DEVICE)
     mask = mask if mask is None else mask.to(DEVICE)
     cost = AdaptiveHuberCost(0.3, detach_x2d=detach)
     found = []
     for backend in (FUSED, REFERENCE):
         leaf = points.to(DEVICE).requires_grad_()
-        arguments = (leaf, cam2img.to(DEVICE), bounds.to(DEVICE), 0.1, mask, cost, centered)
+        arguments = (leaf, cam2img.to(DEVICE), bounds.to(DEVICE), valid, 0.1, mask, cost, centered)
         problem, offset = backend.build_problem(*arguments)
         assert (offset is None) != centered
         assert not any(tensor.requires_grad for tensor in problem.tensors[4:])
         torch.manual_seed(0)
         upstream = [torch.randn_like(tensor) for tensor in problem.tensors[:4]]
+        upstream[1][1, 0, 5] = float('inf')  # which leaves its object without any gradient
         (gradient,) = torch.autograd.grad(problem.tensors[:4], leaf, upstream)
         fields = [*problem.tensors, *([offset] if centered else [])]
         found.append([*(field.detach() for field in fields), gradient[:2], gradient[3:]])
@@ -260,7 +261,8 @@ def test_build_problem_with_rare_gradients(random_objects, what):
     cam2img = objects.camera.cam2img.to(DEVICE).requires_grad_(what == 'camera')
     cost = AdaptiveHuberCost(learnable=what == 'learnable').to(DEVICE)
     bounds = points.new_tensor([[-200.0, -200, 1800, 1100]]).repeat(2, 1)
-    problem, _ = FUSED.build_problem(points, cam2img, bounds, 0.1, None, cost, True)
+    valid = torch.ones(2, dtype=torch.bool, device=DEVICE)
+    problem, _ = FUSED.build_problem(points, cam2img, bounds, valid, 0.1, None, cost, True)
     leaf = cam2img if what == 'camera' else cost.log_relative_delta
     total = sum(tensor.sum() for tensor in problem.tensors)
     (gradient,) = torch.autograd.grad(total, leaf)

@@ -1,9 +1,9 @@
-"""What comes into the layer: checked, flattened to one object axis, and made harmless."""
+"""What comes into the layer: checked, flattened to one object axis, and screened."""
 
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, Optional, TypeVar
+from typing import NamedTuple, Optional, TypeVar
 
 import torch
 from torch import Tensor
@@ -11,10 +11,7 @@ from torch.nn import functional
 
 from .backend import choose
 from .camera import PerspectiveCamera
-from .constants import constant
 from .pose import Parametrization
-from .reference.frames import finite_objects
-from .reference.linear_algebra import eye_like
 
 MaybeTensor = TypeVar('MaybeTensor', Tensor, Optional[Tensor])
 
@@ -50,7 +47,7 @@ class Inputs(NamedTuple):
         z_min: Metres.
         mask: (B, N) or None.
         pose_init: Constant, (B, dim) or None.
-        valid: Whether an object can be solved, (B,); the others hold placeholders.
+        valid: Whether an object can be solved, (B,); the others hold whatever they do.
         identity: Placeholder pose, (dim,).
         leading: Leading axes of the caller's tensors.
     """
@@ -84,8 +81,8 @@ def prepare(
 
     An object is invalid if any of its numbers is not finite, a weight is negative, fewer weights
     than degrees of freedom are positive, its points coincide in the image, or its focal length is
-    zero. It is replaced by placeholders, so that nothing it holds reaches its neighbours or the
-    gradient. Padded points are replaced by zeros.
+    zero. `build_problem` replaces it by a placeholder, so that nothing it holds reaches its
+    neighbours or the gradient. Padded points are replaced by zeros here.
 
     Raises:
         ValueError: If shapes, types or devices disagree.
@@ -120,15 +117,6 @@ def prepare(
         valid = choose(x3d).usable(pose_type, points, cam2img, bounds, pose_init, mask)
         if pose_init is not None:
             pose_init = torch.where(valid[:, None], pose_init, identity)
-        bounds = torch.where(valid[:, None], bounds, constant((-1.0, -1.0, 1.0, 1.0), bounds))
-    cam2img = torch.where(valid[:, None, None], cam2img, eye_like(points, 3))
-    points = points.masked_fill(~valid[:, None, None], 0.0)
-    if torch.is_grad_enabled() and (points.requires_grad or cam2img.requires_grad):
-        # every output of the guard requires gradient, so constants stay outside
-        if cam2img.requires_grad:
-            points, cam2img = GuardGradient.apply(points, cam2img)
-        else:
-            (points,) = GuardGradient.apply(points)
     return Inputs(points, cam2img, bounds, camera.z_min, mask, pose_init, valid, identity, leading)
 
 
@@ -138,27 +126,6 @@ def expand_objects(pose: Tensor, inputs: Inputs, name: str) -> Tensor:
     if tuple(pose.shape) != expected:
         raise ValueError(f'{name} must have shape {expected}, got {tuple(pose.shape)}')
     return pose.detach().reshape(-1, pose.size(-1))
-
-
-class GuardGradient(torch.autograd.Function):
-    """Identity whose gradient is zero for objects where any part of it is not finite."""
-
-    generate_vmap_rule = True
-
-    @staticmethod
-    def forward(*args: Any) -> tuple[Tensor, ...]:
-        """Passes the tensors on; torch 1.13 gives a context before them."""
-        return tuple(arg.view_as(arg) for arg in args if isinstance(arg, Tensor))
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
-        """Keeps nothing."""
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
-        """Gradients, or zeros where they are not finite."""
-        bad = ~finite_objects(*grads)[:, None, None]
-        return tuple(grad.masked_fill(bad, 0.0) for grad in grads)
 
 
 def check(

@@ -231,9 +231,9 @@ class EProPnP(nn.Module):
 
     def problem(self, inputs: Inputs) -> tuple[Problem, Tensor | None]:
         """The problem to solve and the offset that normalisation took from the points, (B, 3)."""
-        points, cam2img, bounds, z_min, mask = inputs[:5]
+        points, cam2img, bounds, z_min, mask, _, valid, *_ = inputs
         build = choose(points).build_problem
-        return build(points, cam2img, bounds, z_min, mask, self.cost, self.normalize)
+        return build(points, cam2img, bounds, valid, z_min, mask, self.cost, self.normalize)
 
     def _given(self, inputs: Inputs, offset: Tensor | None) -> Tensor | None:
         """The caller's starting poses in the normalised frame, (B, dim)."""

@@ -28,6 +28,7 @@ def build_problem(
     points: Tensor,
     cam2img: Tensor,
     bounds: Tensor,
+    valid: Tensor,
     z_min: float,
     mask: Tensor | None,
     cost: Callable[..., Tensor],
@@ -36,8 +37,8 @@ def build_problem(
     """See `reference.problems.build_problem`, which serves costs and gradients that are rare."""
     options = _Options(z_min, mask, cost, centered)  # type: ignore[arg-type]
     if type(cost) is not AdaptiveHuberCost or cost.relative_delta is None or cam2img.requires_grad:
-        return reference.build_problem(points, cam2img, bounds, *options)
-    *tensors, offset = _Build.apply(options, points, cam2img, bounds)
+        return reference.build_problem(points, cam2img, bounds, valid, *options)
+    *tensors, offset = _Build.apply(options, points, cam2img, bounds, valid)
     return Problem.of(tensors, z_min), offset if centered else None
 
 
@@ -46,16 +47,20 @@ class _Build(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, options: _Options, points: Tensor, cam2img: Tensor, bounds: Tensor
+        ctx: Any,
+        options: _Options,
+        points: Tensor,
+        cam2img: Tensor,
+        bounds: Tensor,
+        valid: Tensor,
     ) -> tuple[Tensor, ...]:
         num_objects, _, num_points = points.shape
         widths = ((3, num_points), (2, num_points), (2, num_points), (), (3, 3), (2,), (2,), (3,))
         built = tuple(points.new_empty((num_objects, *width)) for width in widths)
-        arguments = contiguous(points, cam2img, bounds)
-        mask = arguments[0] if options.mask is None else flags(options.mask)
-        _launch(problem_kernel, options, (*arguments, mask, *built), CENTERED=options.centered)
+        arguments = (*contiguous(points, cam2img, bounds), *_masks(valid, options.mask), *built)
+        _launch(problem_kernel, options, arguments, CENTERED=options.centered)
         ctx.options, ctx.shapes = options, [tensor.shape for tensor in built[:4]]
-        ctx.save_for_backward(points, cam2img, bounds)
+        ctx.save_for_backward(points, cam2img, bounds, valid)
         ctx.mark_non_differentiable(*built[4:])
         ctx.set_materialize_grads(False)
         return built
@@ -63,7 +68,7 @@ class _Build(torch.autograd.Function):
     @staticmethod
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-        points, cam2img, bounds = ctx.saved_tensors
+        points, cam2img, bounds, valid = ctx.saved_tensors
         options = ctx.options
         whole = [
             points.new_zeros(shape) if grad is None else grad
@@ -72,15 +77,19 @@ class _Build(torch.autograd.Function):
         if is_transforming(*whole):  # several gradients at once
             with torch.enable_grad():
                 leaf = points.detach().requires_grad_()
-                problem, _ = reference.build_problem(leaf, cam2img, bounds, *options)
+                problem, _ = reference.build_problem(leaf, cam2img, bounds, valid, *options)
             (by_points,) = torch.autograd.grad(problem[:4], leaf, whole)
-            return None, by_points, None, None
+            return None, by_points, None, None, None
         by_points = torch.empty_like(points, memory_format=torch.contiguous_format)
-        constants = contiguous(points, cam2img)
-        mask = constants[0] if options.mask is None else flags(options.mask)
-        arguments = (*constants, mask, *contiguous(*whole), by_points)
+        constants = (*contiguous(points, cam2img), *_masks(valid, options.mask))
+        arguments = (*constants, *contiguous(*whole), by_points)
         _launch(problem_gradient_kernel, options, arguments, CONSTANT=options.cost.detach_x2d)
-        return None, by_points, None, None
+        return None, by_points, None, None, None
+
+
+def _masks(valid: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Flags of objects, and of points if there are any."""
+    return flags(valid), flags(valid if mask is None else mask)
 
 
 def _launch(

@@ -5,25 +5,41 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
-from .algebra import at_least
+from .algebra import at_least, select
 from .axes import object_axis, over_points, point_axis
 from .projection import load_tuple, store_tuple
+from .screening import all_finite
 
 
 @triton.jit
-def read_points(points, there_is, object_index, point, num_points, there, MASKED: tl.constexpr):
-    """Values of a block of points, whether there are such points, and whether they count."""
-    inside = there & (point < num_points)
-    seen = inside
+def read_camera(cam2img, valid, object_index, there):
+    """Whether an object is valid, its intrinsics or those of a placeholder, and focal lengths."""
+    good = there & (tl.load(valid + object_index, mask=there, other=0) != 0)
+    matrix = load_tuple(cam2img + 9 * object_index, good, 9)
+    one = tl.zeros_like(matrix[0]) + 1.0
+    matrix = (
+        tl.where(good, matrix[0], one), matrix[1], matrix[2],
+        matrix[3], tl.where(good, matrix[4], one), matrix[5],
+    )  # fmt: skip
+    wide, high = tl.abs(matrix[0]) + tl.abs(matrix[1]), tl.abs(matrix[3]) + tl.abs(matrix[4])
+    return good, matrix, (wide, high)
+
+
+@triton.jit
+def read_points(points, there_is, object_index, point, num_points, good, MASKED: tl.constexpr):
+    """Values of a block of points, zero for placeholders, and whether they count."""
+    inside = point < num_points
+    seen = good & inside
     if MASKED:
-        seen = seen & (tl.load(there_is + object_index * num_points + point, mask=inside) != 0)
+        counts = tl.load(there_is + object_index * num_points + point, mask=good & inside, other=0)
+        seen = counts != 0
     row = points + 7 * object_index * num_points + point
-    return load_tuple(row, inside, 7, num_points), inside, seen
+    return load_tuple(row, good & inside, 7, num_points), seen
 
 
 @triton.jit
 def moments(
-    points, there_is, object_index, num_points, there, like,
+    points, there_is, object_index, num_points, good, like,
     TINY: tl.constexpr, MASKED: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Means of ``x, y, z, u, v`` and of the weights, spread of the pixels, and related numbers.
@@ -36,9 +52,7 @@ def moments(
     count, weight, variance, mean = zero, zero, zero, (zero, zero, zero, zero, zero)
     for first in range(0, num_points, BLOCK):
         point = first + point_axis(ROWS, 2, BLOCK)
-        values, inside, seen = read_points(
-            points, there_is, object_index, point, num_points, there, MASKED
-        )
+        values, seen = read_points(points, there_is, object_index, point, num_points, good, MASKED)
         count += over_points(seen.to(zero.dtype), ROWS, 2)
         weight += over_points(tl.where(seen, values[5] + values[6], 0.0), ROWS, 2)
         sums = ()
@@ -51,9 +65,7 @@ def moments(
     )  # fmt: skip
     for first in range(0, num_points, BLOCK):
         point = first + point_axis(ROWS, 2, BLOCK)
-        values, inside, seen = read_points(
-            points, there_is, object_index, point, num_points, there, MASKED
-        )
+        values, seen = read_points(points, there_is, object_index, point, num_points, good, MASKED)
         across, down = values[3] - mean[3], values[4] - mean[4]
         square = tl.where(seen, across * across + down * down, 0.0)
         variance += over_points(square, ROWS, 2)
@@ -65,7 +77,7 @@ def moments(
 
 @triton.jit(do_not_specialize=['num_objects', 'num_points'])
 def problem_kernel(
-    points, cam2img, bounds, there_is, x3d, x2d, w2d, delta, camera, lower, upper, offset,
+    points, cam2img, bounds, valid, there_is, x3d, x2d, w2d, delta, camera, lower, upper, offset,
     num_objects, num_points,
     RELATIVE: tl.constexpr, TINY: tl.constexpr, CENTERED: tl.constexpr, MASKED: tl.constexpr,
     ROWS: tl.constexpr, BLOCK: tl.constexpr,
@@ -76,6 +88,7 @@ def problem_kernel(
         points: ``x, y, z, u, v`` and the weights, (B, 7, N).
         cam2img: (B, 3, 3).
         bounds: (B, 4).
+        valid: Which objects are no placeholders, (B,).
         there_is: Which points there are, (B, N), where `MASKED`.
         x3d: Written, as all that follows; see `Problem`.
         x2d: See there.
@@ -96,17 +109,19 @@ def problem_kernel(
     """
     object_index = object_axis(ROWS, 2)
     there = object_index < num_objects
-    matrix = load_tuple(cam2img + 9 * object_index, there, 9)
-    bound = load_tuple(bounds + 4 * object_index, there, 4)
-    wide, high = tl.abs(matrix[0]) + tl.abs(matrix[1]), tl.abs(matrix[3]) + tl.abs(matrix[4])
+    good, matrix, focal = read_camera(cam2img, valid, object_index, there)
+    wide, high = focal[0], focal[1]
     mean, mean_weight, spread, weights, freedom = moments(
-        points, there_is, object_index, num_points, there, wide, TINY, MASKED, ROWS, BLOCK
+        points, there_is, object_index, num_points, good, wide, TINY, MASKED, ROWS, BLOCK
     )
     tl.store(delta + object_index, mean_weight * spread * RELATIVE, mask=there)
     zero = tl.zeros_like(wide)
+    one = zero + 1.0
+    bound = load_tuple(bounds + 4 * object_index, good, 4)
+    bound = select(good, bound, (-one, -one, one, one))
     view = (
         matrix[0] / wide, matrix[1] / wide, zero, matrix[3] / high, matrix[4] / high, zero,
-        zero, zero, zero + 1.0,
+        zero, zero, one,
     )  # fmt: skip
     store_tuple(camera + 9 * object_index, view, there)
     low = ((bound[0] - matrix[2]) / wide, (bound[1] - matrix[5]) / high)
@@ -119,9 +134,8 @@ def problem_kernel(
         store_tuple(offset + 3 * object_index, origin, there)
     for first in range(0, num_points, BLOCK):
         point = first + point_axis(ROWS, 2, BLOCK)
-        values, inside, seen = read_points(
-            points, there_is, object_index, point, num_points, there, MASKED
-        )
+        values, seen = read_points(points, there_is, object_index, point, num_points, good, MASKED)
+        inside = there & (point < num_points)
         place = object_index * num_points
         for i in tl.static_range(3):
             target = x3d + (3 * place + i * num_points) + point
@@ -135,7 +149,7 @@ def problem_kernel(
 
 @triton.jit(do_not_specialize=['num_objects', 'num_points'])
 def problem_gradient_kernel(
-    points, cam2img, there_is, by_x3d, by_x2d, by_w2d, by_delta, by_points,
+    points, cam2img, valid, there_is, by_x3d, by_x2d, by_w2d, by_delta, by_points,
     num_objects, num_points,
     RELATIVE: tl.constexpr, TINY: tl.constexpr, MASKED: tl.constexpr, CONSTANT: tl.constexpr,
     ROWS: tl.constexpr, BLOCK: tl.constexpr,
@@ -143,36 +157,43 @@ def problem_gradient_kernel(
     """Gradient by the points (B, 7, N) from those by what `problem_kernel` makes of them.
 
     The intrinsics and the mean that is taken from the points are constants; the pixels are, for the
-    threshold, where `CONSTANT`.
+    threshold, where `CONSTANT`. Placeholders get zeros, as objects whose gradient is not finite.
     """
     object_index = object_axis(ROWS, 2)
     there = object_index < num_objects
-    matrix = load_tuple(cam2img + 9 * object_index, there, 9)
-    wide, high = tl.abs(matrix[0]) + tl.abs(matrix[1]), tl.abs(matrix[3]) + tl.abs(matrix[4])
+    good, matrix, focal = read_camera(cam2img, valid, object_index, there)
     mean, mean_weight, spread, weights, freedom = moments(
-        points, there_is, object_index, num_points, there, wide, TINY, MASKED, ROWS, BLOCK
+        points, there_is, object_index, num_points, good, focal[0], TINY, MASKED, ROWS, BLOCK
     )
     slope = tl.load(by_delta + object_index, mask=there, other=0.0) * RELATIVE
     by_weight = slope * spread / weights
     varies = freedom > 0.0
     by_pixel = slope * mean_weight / (spread * tl.where(varies, freedom, 1.0))
     by_pixel = tl.where(varies, by_pixel, 0.0)
-    for first in range(0, num_points, BLOCK):
-        point = first + point_axis(ROWS, 2, BLOCK)
-        values, inside, seen = read_points(
-            points, there_is, object_index, point, num_points, there, MASKED
-        )
-        place = object_index * num_points
-        out = by_points + 7 * place + point
-        for i in tl.static_range(3):
-            slopes = tl.load(by_x3d + (3 * place + i * num_points) + point, mask=inside)
-            tl.store(out + i * num_points, slopes, mask=inside)
-        for i in tl.static_range(2):
-            focal = wide if i == 0 else high
-            pixel = tl.load(by_x2d + (2 * place + i * num_points) + point, mask=inside) / focal
-            if not CONSTANT:
-                pixel += tl.where(seen, by_pixel * (values[3 + i] - mean[3 + i]), 0.0)
-            tl.store(out + (3 + i) * num_points, pixel, mask=inside)
-            weight = tl.load(by_w2d + (2 * place + i * num_points) + point, mask=inside) * focal
-            weight += tl.where(seen, by_weight, 0.0)
-            tl.store(out + (5 + i) * num_points, weight, mask=inside)
+    refused = tl.zeros_like(object_index).to(tl.int32)
+    for reading in tl.static_range(2):
+        good = good & (refused == 0)  # all of an object's gradient is finite, or it gets none
+        for first in range(0, num_points, BLOCK):
+            point = first + point_axis(ROWS, 2, BLOCK)
+            inside = there & (point < num_points)
+            values, seen = read_points(
+                points, there_is, object_index, point, num_points, good, MASKED
+            )
+            place = object_index * num_points
+            slopes = load_tuple(by_x3d + 3 * place + point, inside, 3, num_points)
+            pixels = load_tuple(by_x2d + 2 * place + point, inside, 2, num_points)
+            loads = load_tuple(by_w2d + 2 * place + point, inside, 2, num_points)
+            for i in tl.static_range(2):
+                pixel = pixels[i] / focal[i]
+                if not CONSTANT:
+                    pixel += tl.where(seen, by_pixel * (values[3 + i] - mean[3 + i]), 0.0)
+                slopes = slopes + (pixel,)
+            for i in tl.static_range(2):
+                slopes = slopes + (loads[i] * focal[i] + tl.where(seen, by_weight, 0.0),)
+            if reading == 0:
+                fine = all_finite(slopes, inside)
+                refused += over_points(inside.to(tl.int32) - fine.to(tl.int32), ROWS, 2)
+            else:
+                for i in tl.static_range(7):
+                    target = by_points + (7 * place + i * num_points) + point
+                    tl.store(target, tl.where(good, slopes[i], 0.0), mask=inside)

@@ -25,6 +25,7 @@ from torch import Tensor
 
 from .constants import is_compiling
 from .reference.costs import pose_costs, pose_costs_gradient
+from .reference.divergence import divergence
 from .reference.frames import conclude, enter_frame, leave_frame
 from .reference.posterior import sample_posterior
 from .reference.problems import build_problem
@@ -60,6 +61,7 @@ class Backend(NamedTuple):
         enter_frame: The caller's poses in the frame in which problems are solved.
         leave_frame: Poses in the caller's frame.
         conclude: Pose, covariance and flags in the caller's frame.
+        divergence: What the Monte Carlo pose loss says of an object.
     """
 
     name: str
@@ -76,6 +78,7 @@ class Backend(NamedTuple):
     enter_frame: Callable = enter_frame
     leave_frame: Callable = leave_frame
     conclude: Callable = conclude
+    divergence: Callable = divergence
 
 
 REFERENCE = Backend(

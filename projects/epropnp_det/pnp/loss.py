@@ -7,6 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from .backend import choose
+
 
 class MonteCarloPoseLoss(nn.Module):
     """KL divergence of the predicted pose posterior from the true pose, up to a constant.
@@ -64,10 +66,9 @@ class MonteCarloPoseLoss(nn.Module):
             )
         if self.training:
             self._update(scale_mean, cost_target.numel() > 0)
-        rows = torch.cat((log_weights.detach(), cost_target.detach()[None]))
-        bad = ~(torch.linalg.vector_norm(rows, math.inf, dim=0) < math.inf)  # NaN is bad, too
-        posterior = log_weights.masked_fill(bad, 0.0).logsumexp(0)
-        divergence = (cost_target + posterior).masked_fill(bad, 0.0)
+        by_object = log_weights.reshape(log_weights.size(0), cost_target.numel()).t()
+        divergence = choose(cost_target).divergence(by_object, cost_target.reshape(-1))
+        divergence = divergence.reshape(cost_target.shape)
         if weight is not None:
             divergence = divergence * weight
         if avg_factor is None:

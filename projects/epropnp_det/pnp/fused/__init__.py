@@ -42,6 +42,7 @@ from .posterior import posterior_kernel
 from .proposals import WIDTH
 from .solver import GAUSS, GAUSS_BEST, LEVENBERG, solve_kernel
 from .subsets import subsets_kernel
+from .weighing import divergence
 
 if TYPE_CHECKING:
     from ..levenberg_marquardt import LMSolver
@@ -272,4 +273,5 @@ BACKEND = Backend(
     enter_frame,
     leave_frame,
     conclude,
+    divergence,
 )

@@ -44,8 +44,8 @@ def kernels(yaw: bool) -> Iterator[tuple[str, Any, dict, int]]:
     """Name, kernel, constants and warps of every launch."""
     from epropnp_det.pnp.fused import (
         costs,
-        divergence,
         frames,
+        losses,
         posterior,
         problems,
         screening,
@@ -77,8 +77,8 @@ def kernels(yaw: bool) -> Iterator[tuple[str, Any, dict, int]]:
         yield 'build', problems.problem_kernel, {**build, 'CENTERED': True}, 1
         yield 'build, back', problems.problem_gradient_kernel, {**build, 'CONSTANT': False}, 1
         samples = {'ROWS': 1, 'BLOCK': 128}
-        yield 'loss', divergence.divergence_kernel, samples, 1
-        yield 'loss, back', divergence.divergence_gradient_kernel, samples, 1
+        yield 'loss', losses.divergence_kernel, samples, 1
+        yield 'loss, back', losses.divergence_gradient_kernel, samples, 1
         yield 'usable', screening.usable_kernel, {**small, 'DOF': 4, 'DIM': 4, 'MASKED': True}, 1
         best = {'REJECTS': True, 'NEAREST': 0.1, 'DIM': 4, 'ROWS': 1, 'BLOCK': 64}
         yield 'best', search.best_kernel, best, 1

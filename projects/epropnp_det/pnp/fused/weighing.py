@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ..backend import is_transforming
 from ..reference import divergence as reference
-from .divergence import divergence_gradient_kernel, divergence_kernel
 from .launching import MOST_POINTS, contiguous, launch, power, rows_of, warps_of
+from .losses import divergence_gradient_kernel, divergence_kernel
 
 
 def divergence(log_weights: Tensor, cost_target: Tensor) -> Tensor:

@@ -113,7 +113,7 @@ def test_no_system_is_solved_for_all_points(random_objects, kernel_counts):
 
     class Widths(kernel_counts.KernelCounter):
         def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            if 'linalg' in func.name():
+            if 'linalg' in func.name() and 'norm' not in func.name():
                 widths = [arg.size(-1) for arg in args if isinstance(arg, torch.Tensor)]
                 largest[func.name()] = max(widths + [largest.get(func.name(), 0)])
             return super().__torch_dispatch__(func, types, args, kwargs)

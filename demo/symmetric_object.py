@@ -45,7 +45,7 @@ def parse_args() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--work-dir', type=Path, default=Path('work_dirs/symmetric_object'))
-    parser.add_argument('--train', type=int, default=600, help='renderings to learn from')
+    parser.add_argument('--train', type=int, default=1200, help='renderings to learn from')
     parser.add_argument('--test', type=int, default=200, help='renderings to evaluate on')
     parser.add_argument('--iters', type=int, help='training iterations; those of the config')
     parser.add_argument('--seed', type=int, default=0, help='of renderings and training')

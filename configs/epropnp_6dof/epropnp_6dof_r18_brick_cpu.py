@@ -25,7 +25,7 @@ train = dict(
     models=data_root + 'models',
     coordinate_maps=data_root + 'prepared/coordinate_maps',
     symmetric=True,
-    keep=600,
+    keep=1200,
     jitter=dict(shift=0.15, zoom=0.2, max_angle=0.2),
     color=0.5,
     occlusion=0.1,
@@ -53,8 +53,8 @@ data = dict(
 )
 
 optimizer = dict(lr=2e-3)
-total_iters = 2400
+total_iters = 7000
 runner = dict(max_iters=total_iters)
 lr_config = dict(warmup_iters=50)
 checkpoint_config = dict(interval=100)
-evaluation = dict(interval=2400)
+evaluation = dict(interval=7000)

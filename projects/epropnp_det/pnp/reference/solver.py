@@ -154,6 +154,7 @@ def _trust_region(
     # the inverse of the trust region's radius, and by which factor it grows next
     narrow = torch.full_like(current.cost, 1 / options.initial_trust_region_radius)
     factor = torch.full_like(current.cost, 2.0)
+    most = 1 / options.eps if options.eps > 0 else None
     for left in reversed(range(options.num_iter)):
         cost, system = current.linearization
         hessian, gradient = system.split((pose_type.dof, 1), dim=2)
@@ -173,7 +174,7 @@ def _trust_region(
             break  # nobody asks for another radius
         widened = narrow * (torch.rsub(ratio, 1, alpha=2) ** 3 + 1).clamp(min=1 / 3)
         narrow = torch.where(accept, widened, narrow)
-        narrow = narrow.clamp(1 / options.max_trust_region_radius, 1 / options.eps)
+        narrow = narrow.clamp(1 / options.max_trust_region_radius, most)
         narrow = torch.where(accept, narrow, narrow * factor)
         factor = (2 * factor).masked_fill(accept, 2.0)
     return current

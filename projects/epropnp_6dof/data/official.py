@@ -135,6 +135,9 @@ class _ArraysOnly(pickle.Unpickler):
         ('numpy.core.multiarray', '_reconstruct'),
         ('numpy._core.multiarray', '_reconstruct'),
         ('numpy.core.multiarray', 'scalar'),
+        ('numpy._core.multiarray', 'scalar'),
+        ('numpy.core.numeric', '_frombuffer'),  # protocol 5, Python 3.14's default
+        ('numpy._core.numeric', '_frombuffer'),
         ('numpy', 'ndarray'),
         ('numpy', 'dtype'),
         ('_codecs', 'encode'),

@@ -10,6 +10,7 @@ from .config import config_fingerprint, config_of, load_config, plain_config, wi
 from .device import CpuDataParallel, select_device
 from .evaluation import EvaluationHook, build_test_loader, collect, forward, predict_dataset
 from .losses import LossLog, parse_losses
+from .optimizer_constructor import OptimizerConstructor
 from .optimizer_hook import NanSafeOptimizerHook
 from .parallel import DistributedDataParallel, GpuDataParallel, to_device
 from .processes import parallel_model, start_processes
@@ -29,6 +30,7 @@ __all__ = [
     'GpuDataParallel',
     'LossLog',
     'NanSafeOptimizerHook',
+    'OptimizerConstructor',
     'RESULT_PICTURES',
     'ResumableEpochRunner',
     'ResumableIterRunner',

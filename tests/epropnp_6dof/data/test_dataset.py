@@ -129,6 +129,19 @@ def test_both_layouts_give_identical_batches(bop_root, official_root, monkeypatc
             torch.testing.assert_close(found[name], expected[name], atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize('protocol', range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_maps_of_every_pickle_protocol_are_read(official_root, protocol):
+    instance = read_official(official_root / 'real_train')[0]
+    expected = read_official_map(instance)
+    path = str(instance.image).replace('-color.png', '-coor.pkl')
+    content = {'u': np.int64(expected.top), 'l': expected.left, 'coor': expected.points}
+    with open(path, 'wb') as file:
+        pickle.dump(content, file, protocol=protocol)
+    found = read_official_map(instance)
+    assert (found.left, found.top) == (expected.left, expected.top)
+    assert np.array_equal(found.points, expected.points)
+
+
 def test_unsafe_pickles_are_refused(bop_root, official_root):
     instance = read_official(official_root / 'real_train')[0]
     path = str(instance.image).replace('-color.png', '-coor.pkl')

@@ -14,7 +14,7 @@ help:  ## say what can be made
 		while IFS='|' read -r name text; do printf '%-18s %s\n' "$$name" "$$text"; done
 
 setup:  ## make .venv with everything in it (once; 10 to 25 minutes on 2 cores)
-	@$(AT_ROOT) for python in $(if $(PYTHON),"$(PYTHON)") python3 python3.13 python3.12 python3.11 python3.10 python3.9 /usr/bin/python3 python; do \
+	@$(AT_ROOT) for python in $(if $(PYTHON),"$(PYTHON)") python3 python3.14 python3.13 python3.12 python3.11 python3.10 python3.9 /usr/bin/python3 python; do \
 		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 7))' 2>/dev/null || continue; \
 		exec env $(if $(PYTHON),PYTHON="$(PYTHON)") "$$python" -I -B tools/setup_env; \
 	done; \

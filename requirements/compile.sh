@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
-declare -A pythons=([classic]='>=3.9,<3.12' [modern]='>=3.10,<3.14')
+declare -A pythons=([classic]='>=3.9,<3.12' [modern]='>=3.10,<3.15')
 [ $# -gt 0 ] || set -- classic modern
 for name in "$@"; do
   mkdir -p "$scratch/$name"

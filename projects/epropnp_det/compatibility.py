@@ -50,6 +50,7 @@ _MMCV = 'pip install --no-build-isolation --no-deps mmcv-full==1.7.0'
 _MMDET = 'pip install mmdet==2.28.2'
 _MMSEG = 'pip install mmsegmentation==0.30.0'
 _MMDET3D = 'pip install --no-build-isolation --no-deps mmdet3d==1.0.0rc6 lyft-dataset-sdk==0.0.8'
+_NUMPY = 'pip install numpy==' + ('2.3.5' if sys.version_info >= (3, 14) else '2.2.6')
 _DEVKIT = 'pip install --no-deps nuscenes-devkit==1.2.0'  # it asks for numpy < 2, and works with 2
 REQUIREMENTS = (
     Requirement(
@@ -59,7 +60,7 @@ REQUIREMENTS = (
         'pip install torch==2.0.1 torchvision==0.15.2',
         'pip install torch==2.14.1 torchvision==0.29.1',
     ),
-    Requirement('numpy', '1.20', '3', 'pip install numpy==1.23.5', 'pip install numpy==2.2.6'),
+    Requirement('numpy', '1.20', '3', 'pip install numpy==1.23.5', _NUMPY),
     Requirement(
         'mmcv-full',
         '1.5.2',

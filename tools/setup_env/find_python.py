@@ -121,7 +121,7 @@ def find_python(environ: Mapping[str, str]) -> Python:
         except SetupError as error:
             refused.append(f'  {path} {error}')
     wanted = listed(supported(stack)) + (f' (for STACK={stack.name})' if stack else '')
-    tried = '\n'.join(refused) or '  (nothing named python3 or python3.9 to python3.13)'
+    tried = '\n'.join(refused) or '  (nothing named python3 or python3.9 to python3.14)'
     raise SetupError(
         f'No usable Python {wanted}. Tried:\n{tried}\n'
         'Install one and run again, for example:\n'

@@ -24,7 +24,7 @@ class Stack(NamedTuple):
 
 
 CLASSIC = Stack('classic', ((3, 11), (3, 10), (3, 9)), 'c++14')
-MODERN = Stack('modern', ((3, 13), (3, 12), (3, 11), (3, 10)), 'c++20')
+MODERN = Stack('modern', ((3, 14), (3, 13), (3, 12), (3, 11), (3, 10)), 'c++20')
 STACKS = (CLASSIC, MODERN)  # a Python that both know gets the first
 
 

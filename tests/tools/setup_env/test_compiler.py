@@ -153,9 +153,11 @@ def newer_python():
     """Return an interpreter on which an `exec` no longer writes into a function's variables."""
     if sys.version_info >= (3, 13):
         return sys.executable
-    name = shutil.which('python3.13') or shutil.which('python3.14')
-    works = name and subprocess.call([name, '-c', ''], stderr=subprocess.DEVNULL) == 0
-    return name if works else None
+    for minor in (13, 14):
+        name = shutil.which(f'python3.{minor}')
+        if name and subprocess.call([name, '-c', ''], stderr=subprocess.DEVNULL) == 0:
+            return name
+    return None
 
 
 def run_as_setup(python, environ, start=''):

@@ -103,6 +103,7 @@ class TestStacks:
             ((3, 11, 7), CLASSIC),
             ((3, 12, 1), MODERN),
             ((3, 13, 0), MODERN),
+            ((3, 14, 2), MODERN),
         ],
     )
     def test_each_python_has_its_set(self, version, stack):

@@ -24,7 +24,10 @@ class TestProbe:
     @pytest.mark.parametrize(
         ('output', 'reason'),
         [
-            ('3.15.1 True True ', 'is Python 3.15.1; 3.9, 3.10, 3.11, 3.12 or 3.13 is needed'),
+            (
+                '3.16.1 True True ',
+                'is Python 3.16.1; 3.9, 3.10, .*, 3.13 or 3.14 is needed',
+            ),
             ('3.8.18 True True ', 'is Python 3.8.18'),
             ('3.11.2 True True ensurepip', 'apt install python3.11-venv'),
             ('3.10.2 False True ', 'apt install python3.10-dev'),
@@ -41,7 +44,7 @@ class TestProbe:
         ('stack', 'version', 'reason'),
         [
             (CLASSIC, '3.12.1', '3.9, 3.10 or 3.11 for STACK=classic is needed'),
-            (MODERN, '3.9.18', '3.10, 3.11, 3.12 or 3.13 for STACK=modern is needed'),
+            (MODERN, '3.9.18', '3.10, 3.11, 3.12, 3.13 or 3.14 for STACK=modern is needed'),
         ],
     )
     def test_refuses_what_the_set_asked_for_lacks(self, tmp_path, stack, version, reason):
@@ -72,13 +75,13 @@ class TestCandidates:
     @pytest.mark.parametrize(
         ('stack', 'order'),
         [
-            ('', ['3.11.7', '3.10.13', '3.9.18', '3.13.0', '3.12.1']),
+            ('', ['3.11.7', '3.10.13', '3.9.18', '3.14.2', '3.13.0', '3.12.1']),
             ('classic', ['3.11.7', '3.10.13', '3.9.18']),
-            ('modern', ['3.13.0', '3.12.1', '3.11.7', '3.10.13']),
+            ('modern', ['3.14.2', '3.13.0', '3.12.1', '3.11.7', '3.10.13']),
         ],
     )
     def test_the_set_asked_for_orders_them(self, tmp_path, stack, order):
-        for version in ('3.9.18', '3.11.7', '3.12.1', '3.10.13', '3.13.0'):
+        for version in ('3.9.18', '3.11.7', '3.12.1', '3.14.2', '3.10.13', '3.13.0'):
             write_fake(tmp_path / f'versions/{version}/bin/python')
         paths = candidates(
             {'PYENV_ROOT': str(tmp_path), 'PATH': '', 'HOME': str(tmp_path), 'STACK': stack}
@@ -120,13 +123,13 @@ class TestFindPython:
         assert find_python({}).path == own
 
     def test_says_what_was_tried_and_what_to_install(self, tmp_path, only):
-        newer = write_fake(tmp_path / 'python3', '3.15.0 True True ')
+        newer = write_fake(tmp_path / 'python3', '3.16.0 True True ')
         bare = write_fake(tmp_path / 'python3.13', '3.13.2 True True ensurepip,venv')
         only(newer, bare)
         with pytest.raises(SetupError) as caught:
             find_python({})
         message = str(caught.value)
-        assert f'{newer} is Python 3.15.0' in message
+        assert f'{newer} is Python 3.16.0' in message
         assert f'{bare} cannot make environments' in message
         assert 'sudo apt install python3.13-venv' in message
         assert 'apt install python3 python3-venv python3-dev build-essential' in message

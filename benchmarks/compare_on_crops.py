@@ -30,7 +30,7 @@ import numpy as np
 import torch
 from ablation_study.answers import COLUMNS, Answers, ask, is_right
 from ablation_study.crops import CropSpec, make_crops
-from ablation_study.report import Run, draw_intervals, markdown_table
+from ablation_study.report import Run, difference, draw_intervals, markdown_table
 from mmcv import Config
 from mmcv.parallel import collate, scatter
 from mmdet3d.datasets import build_dataset
@@ -263,9 +263,22 @@ def report(args: argparse.Namespace, runs: Sequence[Run]) -> str:
     table = markdown_table(runs, COLUMNS, 'detector')
     text = f'{runs[0].steps[-1]} steps each, {cars} held-out cars; in brackets 95 % intervals over '
     text += f'cars and seeds, in bold what they do not tell from the best.\n\n{table}'
+    text += f'\n{gaps(runs)}\n'
     (out / 'table.md').write_text(text, encoding='utf-8')
     draw_intervals(runs, out / 'intervals.png', COLUMNS[:6])
     return text
+
+
+def gaps(runs: Sequence[Run]) -> str:
+    """One line: by how much the first detector's values are larger, on the same cars."""
+    one, other = DETECTORS
+    ones, others = ([r.curve[-1] for r in runs if r.title == name] for name in (one, other))
+    found = [(column, difference(ones, others, column.value)) for column in COLUMNS[:6]]
+    parts = (
+        f'{column.head} {gap.value:+.1f} ({gap.low:+.1f} to {gap.high:+.1f})'
+        for column, gap in found
+    )
+    return f'{one} less {other}, the same cars: ' + '; '.join(parts) + '.'
 
 
 def main() -> None:

@@ -100,14 +100,50 @@ def estimate(runs: Sequence[Quality], value: Callable[[Quality], float]) -> Esti
         value: What to estimate.
     """
     rng = np.random.default_rng(0)
-    means = []
+    count = len(runs[0].yaw)
+    means = [
+        _mean(_redrawn(runs, rng), value, rng.integers(count, size=count))
+        for _ in range(REPLICATES)
+    ]
+    return _estimate(_mean(runs, value), means)
+
+
+def difference(
+    ones: Sequence[Quality], others: Sequence[Quality], value: Callable[[Quality], float]
+) -> Estimate:
+    """How much larger the mean of some runs is than that of others, which saw the same objects.
+
+    Args:
+        ones: Objects, measured after trainings of different seeds.
+        others: The same objects after other trainings.
+        value: What to compare.
+    """
+    rng = np.random.default_rng(0)
+    count = len(ones[0].yaw)
+    gaps = []
     for _ in range(REPLICATES):
-        chosen = rng.integers(len(runs), size=len(runs))
-        objects = rng.integers(len(runs[0].yaw), size=len(runs[0].yaw))
-        drawn = [type(runs[i])(*(field[objects] for field in runs[i])) for i in chosen]
-        means.append(np.mean([value(measured) for measured in drawn]))
-    low, high = np.nanpercentile(means, [2.5, 97.5])
-    return Estimate(float(np.mean([value(m) for m in runs])), float(low), float(high))
+        one, other = _redrawn(ones, rng), _redrawn(others, rng)
+        objects = rng.integers(count, size=count)
+        gaps.append(_mean(one, value, objects) - _mean(other, value, objects))
+    return _estimate(_mean(ones, value) - _mean(others, value), gaps)
+
+
+def _redrawn(runs: Sequence[Quality], rng: np.random.Generator) -> list[Quality]:
+    return [runs[i] for i in rng.integers(len(runs), size=len(runs))]
+
+
+def _mean(
+    runs: Sequence[Quality],
+    value: Callable[[Quality], float],
+    objects: np.ndarray | slice = slice(None),
+) -> float:
+    """Mean over runs of a value of some objects."""
+    return float(np.mean([value(type(m)(*(field[objects] for field in m))) for m in runs]))
+
+
+def _estimate(value: float, replicates: Sequence[float]) -> Estimate:
+    low, high = np.nanpercentile(replicates, [2.5, 97.5])
+    return Estimate(value, float(low), float(high))
 
 
 def is_as_good(one: Estimate, best: Estimate, higher: bool) -> bool:

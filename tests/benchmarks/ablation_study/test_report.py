@@ -2,11 +2,13 @@
 
 import cv2
 import numpy as np
+import pytest
 from ablation_study.measure import Measured, Shown
 from ablation_study.report import (
     COLUMNS,
     Estimate,
     Run,
+    difference,
     draw_intervals,
     draw_objects,
     estimate,
@@ -35,6 +37,19 @@ def test_interval_grows_with_the_difference_of_seeds():
     apart = estimate([measured(5), measured(15, seed=1)], value)
     assert apart.low < 6 and apart.high > 14
     assert alike.high - alike.low < 3
+
+
+def test_difference_on_the_same_objects_is_surer_than_either_value():
+    value = COLUMNS[0].value
+    ones = [measured(10, 200, seed) for seed in (0, 1)]
+    others = [one._replace(yaw=one.yaw + 1) for one in ones]
+    gap = difference(others, ones, value)
+    alone = [estimate(runs, value) for runs in (ones, others)]
+    assert gap.value == pytest.approx(1) and gap.low < 1 < gap.high
+    assert difference(ones, others, value).value == pytest.approx(-1)
+    one_seed = difference(others[:1], ones[:1], value)
+    assert one_seed.low == pytest.approx(1) and one_seed.high == pytest.approx(1)
+    assert all(one_seed.high - one_seed.low < one.high - one.low for one in alone)
 
 
 def test_ties():

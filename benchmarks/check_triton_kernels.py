@@ -69,6 +69,12 @@ def kernels(yaw: bool) -> Iterator[tuple[str, Any, dict, int]]:
     start = {'WEIGHTED': True, 'MASKED': True, 'BLOCK': 128, 'STARTS': 64}
     yield 'start', search.start_kernel, {**place, **start}, 1
     yield 'leave', frames.move_kernel, {**place, 'SHIFTED': True, 'SIGN': -1, 'POSES': 128}, 1
+    yield (
+        'covariance',
+        frames.covariance_kernel,
+        {'EPS': 1e-5, 'DOF': 4 if yaw else 6, 'ROWS': 1},
+        1,
+    )
     yield 'conclude', frames.conclude_kernel, {**place, 'EPS': 1e-5, 'SHIFTED': True}, 1
     if yaw:
         small = {'ROWS': 1, 'BLOCK': 128}
@@ -79,6 +85,7 @@ def kernels(yaw: bool) -> Iterator[tuple[str, Any, dict, int]]:
         samples = {'ROWS': 1, 'BLOCK': 128}
         yield 'loss', losses.divergence_kernel, samples, 1
         yield 'loss, back', losses.divergence_gradient_kernel, samples, 1
+        yield 'sound', screening.sound_kernel, {'ROWS': 1, 'BLOCK': 256}, 2
         yield 'usable', screening.usable_kernel, {**small, 'DOF': 4, 'DIM': 4, 'MASKED': True}, 1
         best = {'REJECTS': True, 'NEAREST': 0.1, 'DIM': 4, 'ROWS': 1, 'BLOCK': 64}
         yield 'best', search.best_kernel, best, 1

@@ -26,12 +26,12 @@ from torch import Tensor
 from .constants import is_compiling
 from .reference.costs import pose_costs, pose_costs_gradient
 from .reference.divergence import divergence
-from .reference.frames import conclude, enter_frame, leave_frame
+from .reference.frames import conclude, enter_frame, leave_frame, sound
 from .reference.posterior import sample_posterior
 from .reference.problems import build_problem
 from .reference.screening import usable
 from .reference.search import best_pose, start_poses
-from .reference.solver import solve, solve_subsets
+from .reference.solver import covariance, solve, solve_subsets
 from .reference.subsets import draw_subsets
 
 SWITCH = 'EPROPNP_BACKEND'
@@ -60,6 +60,8 @@ class Backend(NamedTuple):
         best_pose: Which pose of the subsets is kept.
         enter_frame: The caller's poses in the frame in which problems are solved.
         leave_frame: Poses in the caller's frame.
+        covariance: Of the tangent space at a solution.
+        sound: Which objects' results are finite.
         conclude: Pose, covariance and flags in the caller's frame.
         divergence: What the Monte Carlo pose loss says of an object.
     """
@@ -77,6 +79,8 @@ class Backend(NamedTuple):
     best_pose: Callable = best_pose
     enter_frame: Callable = enter_frame
     leave_frame: Callable = leave_frame
+    covariance: Callable = covariance
+    sound: Callable = sound
     conclude: Callable = conclude
     divergence: Callable = divergence
 

@@ -24,7 +24,7 @@ from .pose import Parametrization, Pose4DoF, Pose6DoF
 from .problem import Problem
 from .proposals import draw_noise
 from .random_sample import InitialPose, RSLMSolver
-from .reference.frames import Solved, finite_objects, shift
+from .reference.frames import Solved, shift
 from .reference.linearization import linearize
 from .reference.solver import Solution
 from .results import MonteCarloResult, PnPResult
@@ -284,9 +284,9 @@ class EProPnP(nn.Module):
         An object is valid only if what there is of it in ``also``, (B, ...) each, is finite, too.
         """
         valid, others = inputs.valid, [part.detach() for part in also if part is not None]
-        if others:
-            valid = valid & finite_objects(*others)
         backend = choose(solution.pose)
+        if others:
+            valid = backend.sound(valid, *others)
         return backend.conclude(self.pose_type, solution, offset, valid, self.solver.eps)
 
     def _derivative_step(

@@ -10,7 +10,7 @@ from .backend import choose
 from .pose import Parametrization
 from .problem import Problem
 from .reference.linearization import Linearization
-from .reference.solver import Solution, covariance, gauss_newton_step
+from .reference.solver import Solution, gauss_newton_step
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class LMSolver:
 
     def covariance(self, system: Linearization) -> Tensor:
         """``(J^T J + eps I)^-1``, (B, dof, dof)."""
-        return covariance(system, self.eps)
+        return choose(system.system).covariance(system, self.eps)
 
     def gauss_newton_step(self, system: Linearization) -> Tensor:
         """``-(J^T J + eps I)^-1 J^T r``, (B, dof); differentiable."""

@@ -78,14 +78,21 @@ class MonteCarloPoseLoss(nn.Module):
     @torch.no_grad()
     def _update(self, scale_mean: Tensor | float, has_objects: bool) -> None:
         """Moves the running mean; over processes, the mean of those that have objects."""
+        reduces = torch.distributed.is_available() and torch.distributed.is_initialized()
         scale = scale_mean
-        if not isinstance(scale, Tensor):  # filling a tensor waits for no device, copying does
+        if not isinstance(scale, Tensor):
+            if not reduces and not (has_objects and 0 < scale < math.inf):
+                return
+            # filling a tensor waits for no device, copying does
             scale = torch.full_like(self.norm_factor, scale)
+            if not reduces:
+                self.norm_factor.lerp_(scale, self.momentum)
+                return
         scale = scale.detach().to(self.norm_factor)
         usable = (scale > 0) & (scale < math.inf)
         if not has_objects:
             usable = torch.zeros_like(usable)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
+        if reduces:
             pair = torch.stack((scale.masked_fill(~usable, 0.0), usable.to(scale)))
             torch.distributed.all_reduce(pair)
             total, count = pair.unbind()

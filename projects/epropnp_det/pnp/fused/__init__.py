@@ -36,7 +36,16 @@ from .launching import (
     rows_of,
     warps_of,
 )
-from .light import best_pose, conclude, enter_frame, leave_frame, start_poses, usable
+from .light import (
+    best_pose,
+    conclude,
+    covariance,
+    enter_frame,
+    leave_frame,
+    sound,
+    start_poses,
+    usable,
+)
 from .normalizing import build_problem
 from .posterior import posterior_kernel
 from .proposals import WIDTH
@@ -272,6 +281,8 @@ BACKEND = Backend(
     best_pose,
     enter_frame,
     leave_frame,
+    covariance,
+    sound,
     conclude,
     divergence,
 )

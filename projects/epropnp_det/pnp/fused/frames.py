@@ -87,6 +87,38 @@ def turned_covariance(spread, turned, YAW: tl.constexpr):
     return lower
 
 
+@triton.jit
+def invert(systems, object_index, there, EPS: tl.constexpr, dof: tl.constexpr):
+    """Covariance, a lower triangle, and gradient of Gauss-Newton systems (B, dof, dof + 1)."""
+    damped, gradient = (), ()
+    for i in tl.static_range(dof):
+        row = load_tuple(systems + (object_index * dof + i) * (dof + 1), there, dof + 1)
+        damped = damped + row[:i] + (row[i] + EPS,)
+        gradient = gradient + (row[dof],)
+    return inverse(damped, dof), gradient
+
+
+@triton.jit
+def store_symmetric(pointer, lower, there, dof: tl.constexpr):
+    """Writes matrices, row by row, from their lower triangles."""
+    for i in tl.static_range(dof):
+        for j in tl.static_range(i + 1):
+            entry = lower[i * (i + 1) // 2 + j]
+            tl.store(pointer + i * dof + j, entry, mask=there)
+            tl.store(pointer + j * dof + i, entry, mask=there)
+
+
+@triton.jit(do_not_specialize=['num_objects'])
+def covariance_kernel(
+    systems, covariance, num_objects, EPS: tl.constexpr, DOF: tl.constexpr, ROWS: tl.constexpr
+):
+    """Covariances (B, DOF, DOF): some objects a program."""
+    object_index = object_axis(ROWS, 2)
+    there = object_index < num_objects
+    spread, gradient = invert(systems, object_index, there, EPS, DOF)
+    store_symmetric(covariance + object_index * DOF * DOF, spread, there, DOF)
+
+
 @triton.jit(do_not_specialize=['num_objects'])
 def conclude_kernel(
     poses, costs, systems, offsets, valid, out_pose, out_cost, out_covariance, out_converged,
@@ -98,12 +130,7 @@ def conclude_kernel(
     dim: tl.constexpr = 4 if YAW else 7
     object_index = object_axis(ROWS, 2)
     there = object_index < num_objects
-    damped, gradient = (), ()
-    for i in tl.static_range(dof):
-        row = load_tuple(systems + (object_index * dof + i) * (dof + 1), there, dof + 1)
-        damped = damped + row[:i] + (row[i] + EPS,)
-        gradient = gradient + (row[dof],)
-    spread = inverse(damped, dof)
+    spread, gradient = invert(systems, object_index, there, EPS, dof)
     decrement = tl.zeros_like(gradient[0])
     for i in tl.static_range(dof):
         for j in tl.static_range(i + 1):
@@ -131,11 +158,7 @@ def conclude_kernel(
     spread = select(good, spread, unit)
     store_tuple(out_pose + dim * object_index, select(good, pose, identity), there)
     tl.store(out_cost + object_index, tl.where(good, cost, 0.0), mask=there)
-    for i in tl.static_range(dof):
-        for j in tl.static_range(i + 1):
-            entry, first = spread[i * (i + 1) // 2 + j], object_index * dof * dof
-            tl.store(out_covariance + first + i * dof + j, entry, mask=there)
-            tl.store(out_covariance + first + j * dof + i, entry, mask=there)
+    store_symmetric(out_covariance + object_index * dof * dof, spread, there, dof)
     converged = good & (decrement < CONVERGED)
     tl.store(out_converged + object_index, converged.to(tl.uint8), mask=there)
     tl.store(out_valid + object_index, good.to(tl.uint8), mask=there)

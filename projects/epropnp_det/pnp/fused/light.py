@@ -11,10 +11,11 @@ from ..pose import Parametrization, Pose4DoF
 from ..problem import Problem
 from ..reference import search as reference_search
 from ..reference.frames import Solved
+from ..reference.linearization import Linearization
 from ..reference.solver import Solution
-from .frames import conclude_kernel, move_kernel
+from .frames import conclude_kernel, covariance_kernel, move_kernel
 from .launching import MOST_POINTS, contiguous, flags, launch, power, rows_of, warps_of
-from .screening import usable_kernel
+from .screening import sound_kernel, usable_kernel
 from .search import best_kernel, start_kernel
 
 
@@ -142,6 +143,44 @@ def _move(pose_type: Parametrization, pose: Tensor, offset: Tensor | None, sign:
         warps=warps_of(block),
     )
     return moved.view(pose.shape)
+
+
+def covariance(system: Linearization, eps: float) -> Tensor:
+    """See `reference.solver.covariance`."""
+    (matrix,) = contiguous(system.system)
+    num_objects, dof = matrix.shape[:2]
+    found = matrix.new_empty((num_objects, dof, dof))
+    rows = rows_of(num_objects, 1)
+    grid = (-(-num_objects // rows),)
+    launch(
+        covariance_kernel, grid, matrix, found, num_objects, EPS=eps, DOF=dof, ROWS=rows, warps=1
+    )
+    return found
+
+
+def sound(valid: Tensor, *tensors: Tensor) -> Tensor:
+    """See `reference.frames.sound`; four tensors at most are screened at once."""
+    if len(tensors) > 4:
+        return sound(sound(valid, *tensors[:4]), *tensors[4:])
+    found, num_objects = torch.empty_like(valid), valid.size(0)
+    rows = [tensor.reshape(num_objects, math.prod(tensor.shape[1:])) for tensor in tensors]
+    rows = [row if row.size(1) < 2 or row.stride(1) == 1 else row.contiguous() for row in rows]
+    rows += [rows[0][:, :0]] * (4 - len(rows))
+    together = rows_of(num_objects, 256)
+    launch(
+        sound_kernel,
+        (-(-num_objects // together),),
+        flags(valid),
+        *rows,
+        flags(found),
+        num_objects,
+        *(row.stride(0) for row in rows),
+        *(row.size(1) for row in rows),
+        ROWS=together,
+        BLOCK=256,
+        warps=2,
+    )
+    return found
 
 
 def conclude(

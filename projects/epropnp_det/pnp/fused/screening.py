@@ -59,3 +59,38 @@ def usable_kernel(
     if DIM > 0:
         good = good & all_finite(load_tuple(pose_init + DIM * object_index, there, DIM), there)
     tl.store(found + object_index, good.to(tl.uint8), mask=there)
+
+
+@triton.jit
+def refused_of(values, object_index, stride, size, there, ROWS: tl.constexpr, BLOCK: tl.constexpr):
+    """How many of an object's numbers are not finite."""
+    refused = tl.zeros_like(object_index).to(tl.int32)
+    for first in range(0, size, BLOCK):
+        number = first + point_axis(ROWS, 2, BLOCK)
+        mask = there & (number < size)
+        value = tl.load(values + object_index * stride + number, mask=mask, other=0.0)
+        bad = (tl.abs(value) < float('inf')) == 0
+        refused += over_points(bad.to(tl.int32), ROWS, 2)
+    return refused
+
+
+@triton.jit(
+    do_not_specialize=[
+        'num_objects', 'stride_a', 'stride_b', 'stride_c', 'stride_d',
+        'size_a', 'size_b', 'size_c', 'size_d',
+    ]
+)  # fmt: skip
+def sound_kernel(
+    valid, a, b, c, d, found, num_objects,
+    stride_a, stride_b, stride_c, stride_d, size_a, size_b, size_c, size_d,
+    ROWS: tl.constexpr, BLOCK: tl.constexpr,
+):  # fmt: skip
+    """Flags (B,): some objects a program, whose rows of four tensors it reads."""
+    object_index = object_axis(ROWS, 2)
+    there = object_index < num_objects
+    refused = refused_of(a, object_index, stride_a, size_a, there, ROWS, BLOCK)
+    refused += refused_of(b, object_index, stride_b, size_b, there, ROWS, BLOCK)
+    refused += refused_of(c, object_index, stride_c, size_c, there, ROWS, BLOCK)
+    refused += refused_of(d, object_index, stride_d, size_d, there, ROWS, BLOCK)
+    good = (tl.load(valid + object_index, mask=there, other=0) != 0) & (refused == 0)
+    tl.store(found + object_index, good.to(tl.uint8), mask=there)

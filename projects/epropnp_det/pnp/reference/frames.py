@@ -91,6 +91,11 @@ def conclude(
     )
 
 
+def sound(valid: Tensor, *tensors: Tensor) -> Tensor:
+    """Which of the valid objects have finite results, (B,) and (B, ...) each -> bool (B,)."""
+    return valid & finite_objects(*tensors)
+
+
 def finite_objects(*tensors: Tensor) -> Tensor:
     """Whether everything about an object is finite, (B, ...) each -> bool (B,)."""
     rows = torch.cat(

@@ -23,7 +23,7 @@ from epropnp_det.pnp.backend import REFERENCE, Backend
 LAYERS = {4: EProPnP4DoF, 6: EProPnP6DoF}
 INFERENCE = {4: 410, 6: 492}
 TRAINING = {4: 1515, 6: 1665}
-AROUND_FUSED = {'inference': 6, 'training': 88}
+AROUND_FUSED = {'inference': 6, 'training': 80}
 
 
 @pytest.fixture(scope='module')

@@ -1,10 +1,11 @@
 """EPro-PnP-Det beside FCOS3D on crops of cars, small enough to converge on a CPU.
 
-Trains both (configs/proof/*_crops.py: same crops, backbone from ImageNet, neck, optimiser, steps
-and flips) with each learning rate, chooses the rate of each on crops for that, trains the other
-seeds, and asks all for the poses of cars in streets that they have not seen. All crops have one
-focal length, since FCOS3D knows none. What is there is kept: interrupted, or with more seeds, the
-same command goes on. The backbone's file comes from tools/convert_mobilenet.py.
+Trains EPro-PnP, EPro-PnP with the branches of the detector that ships, and FCOS3D
+(configs/proof/*_crops.py: same crops, backbone from ImageNet, neck, optimiser, steps and flips)
+with each learning rate, chooses the rate of each on crops for that, trains the other seeds, and
+asks all for the poses of cars in streets that they have not seen. All crops have one focal length,
+since FCOS3D knows none. What is there is kept: interrupted, or with more seeds, the same command
+goes on. The backbone's file comes from tools/convert_mobilenet.py.
 
 Example:
     python benchmarks/compare_on_crops.py --seeds 0 1 2
@@ -47,7 +48,12 @@ from epropnp_det.engine import (
 )
 
 ROOT = Path(__file__).resolve().parents[1]
-DETECTORS = {'EPro-PnP': 'epropnp_det_crops.py', 'FCOS3D': 'fcos3d_crops.py'}
+DETECTORS = {
+    'EPro-PnP': 'epropnp_det_crops.py',
+    'EPro-PnP, branches': 'epropnp_det_branches_crops.py',
+    'FCOS3D': 'fcos3d_crops.py',
+}
+"""The configs; the last one is what the others are compared with."""
 SPEC = CropSpec(size=80, focal=330.0, min_side=16.0, room=(1.15, 1.15))
 
 
@@ -91,7 +97,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', default='work_dirs/compare_on_crops', help='gets everything')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='first one: tuning')
     parser.add_argument('--rates', nargs='+', type=float, default=[1e-3, 2e-3], metavar='RATE')
-    parser.add_argument('--iters', type=int, help='steps of both; by default those of the config')
+    parser.add_argument('--iters', type=int, help='steps of each; by default those of the config')
     parser.add_argument(
         '--backbone', default='work_dirs/proof/mobilenet_v2.pth', help='of convert_mobilenet.py'
     )
@@ -270,15 +276,17 @@ def report(args: argparse.Namespace, runs: Sequence[Run]) -> str:
 
 
 def gaps(runs: Sequence[Run]) -> str:
-    """One line: by how much the first detector's values are larger, on the same cars."""
-    one, other = DETECTORS
-    ones, others = ([r.curve[-1] for r in runs if r.title == name] for name in (one, other))
-    found = [(column, difference(ones, others, column.value)) for column in COLUMNS[:6]]
-    parts = (
-        f'{column.head} {gap.value:+.1f} ({gap.low:+.1f} to {gap.high:+.1f})'
-        for column, gap in found
-    )
-    return f'{one} less {other}, the same cars: ' + '; '.join(parts) + '.'
+    """A line for each detector but the last: by how much its values are larger, same cars."""
+    *names, peer = DETECTORS
+    answers_of = {name: [run.curve[-1] for run in runs if run.title == name] for name in DETECTORS}
+    lines = []
+    for name in names:
+        parts = []
+        for column in COLUMNS[:6]:
+            gap = difference(answers_of[name], answers_of[peer], column.value)
+            parts.append(f'{column.head} {gap.value:+.1f} ({gap.low:+.1f} to {gap.high:+.1f})')
+        lines.append(f'{name} less {peer}, the same cars: ' + '; '.join(parts) + '.')
+    return '\n\n'.join(lines)
 
 
 def main() -> None:

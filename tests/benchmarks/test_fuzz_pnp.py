@@ -20,9 +20,9 @@ def test_no_promise_breaks(fuzz):
 
 
 def test_notices_gradients_that_are_not_finite(fuzz, monkeypatch):
-    from epropnp_det.pnp import correspondences
+    from epropnp_det.pnp.reference import problems
 
-    monkeypatch.setattr(correspondences.GuardGradient, 'apply', lambda *tensors: tensors)
+    monkeypatch.setattr(problems.GuardGradient, 'apply', lambda *tensors: tensors)
     _, broken = fuzz.run(5000, seed=7)
     assert any('gradient' in reason for reason in broken)
 

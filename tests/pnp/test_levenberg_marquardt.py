@@ -112,3 +112,10 @@ def test_recovers_noise_free_poses(random_objects):
 def test_refuses_negative_iterations():
     with pytest.raises(ValueError, match='num_iter'):
         LMSolver(num_iter=-1)
+
+
+def test_without_eps(problem, start):
+    """Nothing added to the diagonals, and no smallest radius."""
+    found = LMSolver(eps=0.0).solve(Pose4DoF, problem, start)
+    usual = LMSolver().solve(Pose4DoF, problem, start)
+    torch.testing.assert_close(found.pose, usual.pose, rtol=1e-4, atol=1e-4)

@@ -151,14 +151,16 @@ def _trust_region(
     table = pose_type.motion_table(pose)
     identity, eps = eye_like(pose, pose_type.dof), constant(options.eps, pose)
     current = Solution(pose, linearize(pose_type, problem, pose, True, table))
-    radius = torch.full_like(current.cost, options.initial_trust_region_radius)
-    factor = torch.full_like(current.cost, 2.0)  # by which the radius shrinks next
+    # the inverse of the trust region's radius, and by which factor it grows next
+    narrow = torch.full_like(current.cost, 1 / options.initial_trust_region_radius)
+    factor = torch.full_like(current.cost, 2.0)
+    most = 1 / options.eps if options.eps > 0 else None
     for left in reversed(range(options.num_iter)):
         cost, system = current.linearization
         hessian, gradient = system.split((pose_type.dof, 1), dim=2)
         diagonal = hessian.diagonal(dim1=1, dim2=2)
         clamped = diagonal.clamp(options.min_diagonal, options.max_diagonal)
-        damping = torch.addcdiv(eps, clamped, radius[:, None])
+        damping = torch.addcmul(eps, clamped, narrow[:, None])
         damped = torch.addcmul(hessian, identity, damping[:, None])
         step = -solve_spd(damped, gradient)  # (B, dof, 1)
         pose = pose_type.retract(current.pose, step[..., 0])
@@ -170,9 +172,9 @@ def _trust_region(
         current = there.where(accept, current)
         if left == 0:
             break  # nobody asks for another radius
-        grown = radius / (torch.rsub(ratio, 1, alpha=2) ** 3 + 1).clamp(min=1 / 3)
-        radius = torch.where(accept, grown, radius)
-        radius = radius.clamp(options.eps, options.max_trust_region_radius)
-        radius = torch.where(accept, radius, radius / factor)
+        widened = narrow * (torch.rsub(ratio, 1, alpha=2) ** 3 + 1).clamp(min=1 / 3)
+        narrow = torch.where(accept, widened, narrow)
+        narrow = narrow.clamp(1 / options.max_trust_region_radius, most)
+        narrow = torch.where(accept, narrow, narrow * factor)
         factor = (2 * factor).masked_fill(accept, 2.0)
     return current

@@ -51,6 +51,7 @@ RIGHT = {
     'torch': '2.0.1',
 }
 MODERN = dict(RIGHT, torch='2.14.1+cu130', numpy='2.2.6')
+MODERN_NUMPY = 'numpy==2.3.5' if sys.version_info >= (3, 14) else 'numpy==2.2.6'
 
 
 def run_python(repository, script, versions=None, blocked=()):
@@ -243,7 +244,7 @@ class TestWrongStack:
 
     @pytest.mark.parametrize(
         ('versions', 'numpy', 'compiler'),
-        [(RIGHT, 'numpy==1.23.5', False), (MODERN, 'numpy==2.2.6', True)],
+        [(RIGHT, 'numpy==1.23.5', False), (MODERN, MODERN_NUMPY, True)],
     )
     def test_the_cure_is_that_of_the_set_at_hand(self, monkeypatch, versions, numpy, compiler):
         versions = {**versions, 'numpy': None, 'mmcv-full': None}

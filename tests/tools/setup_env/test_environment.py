@@ -7,16 +7,23 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from pathlib import Path
 
 import pytest
-from environment import OPS_TEST, Environment, Step, compile_jobs
+from environment import DISK_GB, OPS_TEST, Environment, Step, compile_jobs
 from quiet_runner import QuietRunner, child_environ, clock, cure_for
 from stacks import CLASSIC, MODERN, STACKS, SetupError, asked_for, for_python
 
 from support.limits import CHILD_SECONDS
 
 REPOSITORY = Path(__file__).resolve().parents[3]
+
+
+def free_disk(monkeypatch, gigabytes):
+    """What `make setup` reads as free space; a test must not depend on the disk it runs on."""
+    usage = types.SimpleNamespace(free=int(gigabytes * 2**30))
+    monkeypatch.setattr('environment.shutil.disk_usage', lambda path: usage)
 
 
 @pytest.fixture
@@ -149,7 +156,8 @@ class Recorded(Environment):
 
 
 class TestMake:
-    def test_resumes_and_then_does_nothing(self, tmp_path, capsys):
+    def test_resumes_and_then_does_nothing(self, tmp_path, capsys, monkeypatch):
+        free_disk(monkeypatch, DISK_GB)
         half_made = tmp_path / '.venv/bin'
         half_made.mkdir(parents=True)
         (half_made / 'python').symlink_to('/nowhere/python')
@@ -171,6 +179,14 @@ class TestMake:
         third.make()
         assert third.done == []
         assert capsys.readouterr().out == ''
+
+    def test_refuses_a_full_disk_before_anything_is_made(self, tmp_path, monkeypatch):
+        free_disk(monkeypatch, DISK_GB - 0.1)
+        environment = Recorded(tmp_path)
+        with pytest.raises(SetupError, match='7 GB of disk are needed, 6.9 GB are free'):
+            environment.make()
+        assert environment.done == []
+        assert not Path(environment.python).exists()
 
     def test_refuses_an_environment_of_an_unsupported_python(self, tmp_path, monkeypatch):
         environment = Recorded(tmp_path)

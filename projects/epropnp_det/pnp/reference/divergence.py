@@ -19,6 +19,6 @@ def divergence(log_weights: Tensor, cost_target: Tensor) -> Tensor:
         (B,); zero, without gradient, where any number of an object is not finite.
     """
     rows = torch.cat((log_weights.detach(), cost_target.detach()[:, None]), dim=1)
-    bad = ~(torch.linalg.vector_norm(rows, math.inf, dim=1) < math.inf)  # NaN is bad, too
+    bad = ~(rows.abs().amax(1) < math.inf)  # NaN is bad, too
     posterior = log_weights.masked_fill(bad[:, None], 0.0).logsumexp(1)
     return (cost_target + posterior).masked_fill(bad, 0.0)

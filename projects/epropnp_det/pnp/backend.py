@@ -54,7 +54,7 @@ class Backend(NamedTuple):
         pose_costs_gradient: Their gradient by points and threshold.
         sample_posterior: Adaptive importance sampling.
         usable: Which objects can be solved. This and what follows is light; there is another than
-            the plain one only where launches count.
+            the plain one only where the number of torch's operations counts.
         build_problem: What is solved: threshold, origin, normalised coordinates.
         start_poses: Where the poses of the subsets start.
         best_pose: Which pose of the subsets is kept.

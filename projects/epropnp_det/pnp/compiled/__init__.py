@@ -7,15 +7,13 @@ do not depend on it and neighbours cannot affect each other. The threads are Pyt
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..backend import Backend
-from ..pose import Parametrization, Pose4DoF
+from ..pose import Parametrization
 from ..problem import Problem
 from ..proposals import RoundNoise
 from ..reference.linearization import Linearization
@@ -23,22 +21,30 @@ from ..reference.posterior import PosteriorSamples
 from ..reference.solver import Solution
 from ..reference.subsets import SubsetNoise, clock_hands, subset_weights
 from .costs import costs_range, gradients_range, subsets_range
+from .light import (
+    best_pose,
+    build_problem,
+    conclude,
+    covariance,
+    leave_frame,
+    sound,
+    start_poses,
+    usable,
+)
 from .posterior import posterior_range
 from .solver import GAUSS, GAUSS_BEST, LEVENBERG, solve_range
+from .threads import arrays, in_threads, turn
 
 if TYPE_CHECKING:
     from ..levenberg_marquardt import LMSolver
-
-MIN_OBJECTS = 8
-"""Objects that are worth a thread."""
 
 
 def draw_subsets(w2d: Tensor, noise: SubsetNoise, size: int) -> Tensor:
     """See `reference.subsets.draw_subsets`."""
     indices = torch.empty((*noise.level.shape[:2], size), dtype=torch.long)
     hands = clock_hands(noise.level.size(1), w2d)
-    arguments = _arrays(*subset_weights(w2d), *noise, *hands)
-    _in_threads(subsets_range, len(w2d), *arguments, indices.numpy())
+    arguments = arrays(*subset_weights(w2d), *noise, *hands)
+    in_threads(subsets_range, len(w2d), *arguments, indices.numpy())
     return indices
 
 
@@ -92,15 +98,15 @@ def _solve(
         options.eps,
         problem.z_min,
     )
-    _in_threads(
+    in_threads(
         solve_range,
         len(found),
-        _turn(pose_type),
-        *_arrays(*problem.tensors, indices),
+        turn(pose_type),
+        *arrays(*problem.tensors, indices),
         method,
         found.new_tensor(numbers).numpy(),
         options.num_iter,
-        _arrays(found, cost, system),
+        arrays(found, cost, system),
     )
     return found, cost, system
 
@@ -108,8 +114,8 @@ def _solve(
 def pose_costs(pose_type: Parametrization, problem: Problem, poses: Tensor) -> Tensor:
     """See `reference.costs.pose_costs`."""
     cost = poses.new_empty(poses.shape[:2])
-    arguments = (problem.z_min, *_arrays(poses, cost))
-    _in_threads(costs_range, len(poses), *_arrays(*problem.tensors), *arguments)
+    arguments = (problem.z_min, *arrays(poses, cost))
+    in_threads(costs_range, len(poses), *arrays(*problem.tensors), *arguments)
     return cost
 
 
@@ -123,8 +129,8 @@ def pose_costs_gradient(
     """See `reference.costs.pose_costs_gradient`; leaves out what hardly matters."""
     # contiguous whatever the field is: the loops write to the very memory
     gradients = tuple(field.new_zeros(field.shape) for field in problem.tensors[:4])
-    arguments = (problem.z_min, *_arrays(poses, grad), tolerance, _arrays(*gradients))
-    _in_threads(gradients_range, len(poses), *_arrays(*problem.tensors), *arguments)
+    arguments = (problem.z_min, *arrays(poses, grad), tolerance, arrays(*gradients))
+    in_threads(gradients_range, len(poses), *arrays(*problem.tensors), *arguments)
     return gradients
 
 
@@ -139,36 +145,27 @@ def sample_posterior(
     rounds, num_objects, count = noise.normal.shape[:3]
     shape = (num_objects, rounds * count)
     out = (pose.new_empty((*shape, pose_type.dim)), pose.new_empty(shape), pose.new_empty(shape))
-    solution = _arrays(pose.double(), covariance.double())
-    arguments = (problem.z_min, solution, _arrays(*noise), _arrays(*out))
-    turn = _turn(pose_type)
-    _in_threads(posterior_range, num_objects, turn, *_arrays(*problem.tensors), *arguments)
+    solution = arrays(pose.double(), covariance.double())
+    arguments = (problem.z_min, solution, arrays(*noise), arrays(*out))
+    kind = turn(pose_type)
+    in_threads(posterior_range, num_objects, kind, *arrays(*problem.tensors), *arguments)
     return PosteriorSamples(*out)
 
 
-def _arrays(*tensors: Tensor) -> tuple[np.ndarray, ...]:
-    """The memory of contiguous tensors, copies of others."""
-    return tuple(tensor.detach().contiguous().numpy() for tensor in tensors)
-
-
-def _turn(pose_type: Parametrization) -> bool | None:
-    """How the loops tell the parametrisations apart: by type, so that only one is compiled."""
-    return None if pose_type is Pose4DoF else True
-
-
-def _in_threads(function: Callable, num_objects: int, *arguments: Any) -> None:
-    """Calls ``function(start, stop, *arguments)`` for parts of the objects at once."""
-    threads = max(1, min(torch.get_num_threads(), num_objects // MIN_OBJECTS))
-    if threads == 1:
-        function(0, num_objects, *arguments)
-        return
-    edges = [num_objects * part // threads for part in range(threads + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        parts = [pool.submit(function, *edge, *arguments) for edge in zip(edges, edges[1:])]
-        for part in parts:
-            part.result()
-
-
 BACKEND = Backend(
-    'numba', draw_subsets, solve_subsets, solve, pose_costs, pose_costs_gradient, sample_posterior
+    'numba',
+    draw_subsets,
+    solve_subsets,
+    solve,
+    pose_costs,
+    pose_costs_gradient,
+    sample_posterior,
+    usable=usable,
+    build_problem=build_problem,
+    start_poses=start_poses,
+    best_pose=best_pose,
+    leave_frame=leave_frame,
+    covariance=covariance,
+    sound=sound,
+    conclude=conclude,
 )

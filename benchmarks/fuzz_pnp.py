@@ -1,7 +1,7 @@
 """Throws degenerate objects at the layer and checks what it promises about them.
 
 Example:
-    python benchmarks/fuzz_pnp.py [--objects 100000] [--seed 0]
+    python benchmarks/fuzz_pnp.py [--objects 100000] [--seed 0] [--backend triton]
 
 Batches mix healthy with degenerate objects, over 4DoF and 6DoF, float32 and float64, few and many
 points, both solver modes; some batches are empty. Each goes through a training step
@@ -9,15 +9,17 @@ points, both solver modes; some batches are empty. Each goes through a training 
 that nothing raises; that results and gradients are finite, and zero gradients and zero loss where
 ``valid`` is false; that objects nobody could solve are flagged, and healthy ones are not; and that
 the healthy ones come out bit for bit as they do in a batch of healthy objects only. Ends with a
-table, and with status 1 if a promise broke.
+table, and with status 1 if a promise broke. Triton's kernels run in its interpreter.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import os
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +38,7 @@ from epropnp_det.pnp import (
     PerspectiveCamera,
     RSLMSolver,
 )
+from epropnp_det.pnp.backend import SUITED, SWITCH, choose
 from epropnp_det.pnp.layer import EProPnP
 
 NAN, INF = float('nan'), float('inf')
@@ -379,7 +382,19 @@ def main() -> None:
     )
     parser.add_argument('--objects', type=int, default=100_000, help='degenerate objects')
     parser.add_argument('--seed', type=int, default=0)
+    parser.add_argument('--backend', choices=SUITED['cpu'], help='default: as the layer chooses')
     args = parser.parse_args()
+    if args.backend == 'triton':
+        if os.environ.get('TRITON_INTERPRET') != '1':  # torch has imported triton, so once more
+            os.environ['TRITON_INTERPRET'] = '1'
+            os.execv(sys.executable, [sys.executable, *sys.argv])
+        warnings.filterwarnings('ignore', category=RuntimeWarning)  # numpy's, of what is spoiled
+    if args.backend is not None:
+        os.environ[SWITCH] = args.backend
+    try:
+        print(f'backend {choose(torch.zeros(1)).name}')
+    except ValueError as error:
+        sys.exit(f'error: {error}')
     start = time.time()
     total, broken = run(args.objects, args.seed, progress=True)
     print()

@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 
 
 def draw_subsets(w2d: Tensor, noise: SubsetNoise, size: int) -> Tensor:
-    """See `reference.subsets.draw_subsets`."""
-    indices = torch.empty((*noise.level.shape[:2], size), dtype=torch.long)
+    """See `reference.subsets.draw_subsets`; in half the memory, which takes time to come by."""
+    indices = torch.empty((*noise.level.shape[:2], size), dtype=torch.int32)
     hands = clock_hands(noise.level.size(1), w2d)
     arguments = arrays(*subset_weights(w2d), *noise, *hands)
     in_threads(subsets_range, len(w2d), *arguments, indices.numpy())
@@ -70,7 +70,7 @@ def solve(
 ) -> Solution:
     """See `reference.solver.solve`."""
     num_objects, _, num_points = problem.x3d.shape
-    every = torch.arange(num_points).expand(num_objects, 1, num_points)
+    every = torch.arange(num_points, dtype=torch.int32).expand(num_objects, 1, num_points)
     method = GAUSS_BEST if fast_mode else LEVENBERG
     found, *system = _solve(pose_type, problem, every, pose[:, None], options, method)
     return Solution(found[:, 0], Linearization(*(field[:, 0] for field in system)))

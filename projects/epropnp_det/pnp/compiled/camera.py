@@ -19,12 +19,22 @@ FLOOR = SQUARE_FLOOR
 def rotation_of(pose, rotation):
     """Writes the rotation matrix of a pose (dim,) to (3, 3)."""
     if len(pose) == 4:
-        cos, sin = math.cos(pose[3]), math.sin(pose[3])
-        rotation[0, 0], rotation[0, 1], rotation[0, 2] = cos, 0.0, sin
-        rotation[1, 0], rotation[1, 1], rotation[1, 2] = 0.0, 1.0, 0.0
-        rotation[2, 0], rotation[2, 1], rotation[2, 2] = -sin, 0.0, cos
-        return
-    w, i, j, k = pose[3], pose[4], pose[5], pose[6]
+        yaw_rotation(math.cos(pose[3]), math.sin(pose[3]), rotation)
+    else:
+        quaternion_rotation(pose[3], pose[4], pose[5], pose[6], rotation)
+
+
+@compiled
+def yaw_rotation(cos, sin, rotation):
+    """Writes a rotation about y."""
+    rotation[0, 0], rotation[0, 1], rotation[0, 2] = cos, 0.0, sin
+    rotation[1, 0], rotation[1, 1], rotation[1, 2] = 0.0, 1.0, 0.0
+    rotation[2, 0], rotation[2, 1], rotation[2, 2] = -sin, 0.0, cos
+
+
+@compiled
+def quaternion_rotation(w, i, j, k, rotation):
+    """Writes the rotation of a unit quaternion."""
     rotation[0, 0] = 1.0 - 2.0 * (j * j + k * k)
     rotation[0, 1] = 2.0 * (i * j - k * w)
     rotation[0, 2] = 2.0 * (i * k + j * w)
@@ -38,17 +48,21 @@ def rotation_of(pose, rotation):
 
 @compiled
 def project_matrix(camera, pose, rotation, matrix):
-    """Writes ``camera [R | t]``, (3, 4), in the type of the points."""
+    """Writes ``camera [R | t]`` of a pose, (3, 4), in the type of the points."""
     rotation_of(pose, rotation)
+    multiply(camera, rotation, pose[0], pose[1], pose[2], matrix)
+
+
+@compiled
+def multiply(camera, rotation, x, y, z, matrix):
+    """Writes ``camera [rotation | (x, y, z)]``, (3, 4)."""
     for row in range(3):
         for column in range(3):
             total = 0.0
             for inner in range(3):
                 total += camera[row, inner] * rotation[inner, column]
             matrix[row, column] = total
-        matrix[row, 3] = (
-            camera[row, 0] * pose[0] + camera[row, 1] * pose[1] + camera[row, 2] * pose[2]
-        )
+        matrix[row, 3] = camera[row, 0] * x + camera[row, 1] * y + camera[row, 2] * z
 
 
 @compiled

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from .camera import cost_of, gradient_of, project_matrix, write_limits
-from .jit import compiled, fill_row
+from .jit import compiled, fill_row, inlined
 from .lanes import LANES, load_point
 
 GUIDES = 4
@@ -80,41 +80,42 @@ def subsets_range(start, stop, weight, table, level, clock, speeds, angles, indi
         _fill_guide(table[index], guide)
         for subset in range(indices.shape[1]):
             mark += 1
-            chosen = indices[index, subset]
-            count = _draw(table[index], guide, level[index, subset], seen, mark, chosen)
-            if count < len(chosen):
+            count = _draw(table, guide, level, index, subset, seen, mark, indices)
+            if count < indices.shape[2]:
                 for point in range(num_points):
                     angle = clock[index, point] * speeds[subset] + angles[subset]
                     arrival[point] = -math.log1p(math.floor(angle) - angle) / weight[index, point]
-                _complete(arrival, seen, mark, chosen, count)
+                _complete(arrival, seen, mark, indices[index, subset], count)
 
 
 @compiled
 def _fill_guide(table, guide):
-    """Where to begin a search of the table: for every even share the point that has it."""
-    num_points, point = len(table), 0
+    """Where to begin a search of the table: for every even share the first that may have it."""
+    last, point = len(table) - 1, 0
     for cell in range(len(guide)):
-        while point < num_points - 1 and table[point] * (len(guide) - 1) <= cell:
+        # a share's cell is rounded, so it may lie a little below
+        while point < last and table[point] * (len(guide) - 1) <= cell - 1e-9:
             point += 1
         guide[cell] = point
 
 
-@compiled
-def _draw(table, guide, level, seen, mark, chosen):
-    """Writes the first different points of the draws, marks them, and returns how many."""
-    num_points, count = len(table), 0
-    for draw in range(len(level)):
-        wanted = level[draw]
-        point = guide[int(wanted * (len(guide) - 1))]
-        while point > 0 and table[point - 1] > wanted:  # where rounding took it too far
-            point -= 1
-        while point < num_points - 1 and table[point] <= wanted:
+@inlined
+def _draw(table, guide, level, index, subset, seen, mark, indices):
+    """Writes the first different points of the draws, marks them, and returns how many.
+
+    Takes arrays of all subsets: to cut them up takes as long as to draw.
+    """
+    last, cells, count = table.shape[1] - 1, float(len(guide) - 1), 0
+    for draw in range(level.shape[2]):
+        wanted = level[index, subset, draw]
+        point = guide[int(wanted * cells)]
+        while table[index, point] <= wanted and point < last:
             point += 1
         if seen[point] != mark:
             seen[point] = mark
-            chosen[count] = point
+            indices[index, subset, count] = point
             count += 1
-            if count == len(chosen):
+            if count == indices.shape[2]:
                 break
     return count
 

@@ -66,17 +66,10 @@ def load_point(block, lane, x3d, x2d, w2d, point):
 
 @compiled
 def turn_yaw(rows):
-    """Rotation matrices of the trial poses."""
-    zero, one = rows.dtype.type(0), rows.dtype.type(1)
-    for row in range(9):
-        value = one if row == 4 else zero
-        for lane in range(LANES):
-            rows[ROTATION + row, lane] = value
+    """Upper left and upper right of the rotation matrices of the trial poses: cosine and sine."""
     for lane in range(LANES):
         yaw = rows[TRIAL + 3, lane]
-        cos, sin = math.cos(yaw), math.sin(yaw)
-        rows[ROTATION, lane], rows[ROTATION + 2, lane] = cos, sin
-        rows[ROTATION + 6, lane], rows[ROTATION + 8, lane] = -sin, cos
+        rows[ROTATION, lane], rows[ROTATION + 2, lane] = math.cos(yaw), math.sin(yaw)
 
 
 @compiled
@@ -99,25 +92,24 @@ def turn_quaternion(flat):
 
 
 @inlined
-def project(block, lane, keep, z_min, flat):
+def project(block, lane, rx, ry, rz, keep, z_min, flat):
     """Projects a point and adds to the moments that have no slides.
 
     Args:
         block: The point of every lane, (7 `LANES`,).
         lane: Which problem.
+        rx: The point, turned.
+        ry: Likewise.
+        rz: Likewise.
         keep: One, or zero where points that are clamped get no Jacobian.
         z_min: Smallest depth.
         flat: State of the problems.
 
     Returns:
-        The point, turned; the image point; weights in the system and forces along both axes.
+        The image point; weights in the system and forces along both axes.
     """
     kind = flat.dtype.type
     half, one, floor = kind(0.5), kind(1), kind(SQUARE_FLOOR)
-    x, y, z = block[lane], block[LANES + lane], block[2 * LANES + lane]
-    rx = flat[R00 + lane] * x + flat[R01 + lane] * y + flat[R02 + lane] * z
-    ry = flat[R10 + lane] * x + flat[R11 + lane] * y + flat[R12 + lane] * z
-    rz = flat[R20 + lane] * x + flat[R21 + lane] * y + flat[R22 + lane] * z
     px, py, behind = rx + flat[X + lane], ry + flat[Y + lane], rz + flat[Z + lane]
     inverse = one / (behind if behind > z_min else z_min)
     free_u = (flat[K00 + lane] * px + flat[K01 + lane] * py) * inverse
@@ -149,7 +141,7 @@ def project(block, lane, keep, z_min, flat):
     flat[M_FORCE + lane] += force_u
     flat[M_FORCE + LANES + lane] += force_v
     flat[M_FORCE_IMAGE + lane] += force_u * u + force_v * v
-    return rx, ry, rz, u, v, pull_u, pull_v, force_u, force_v
+    return u, v, pull_u, pull_v, force_u, force_v
 
 
 @inlined
@@ -171,8 +163,11 @@ def add_slide(flat, first, slide_u, slide_v, u, v, pull_u, pull_v, force_u, forc
 def add_yaw(block, keep, z_min, flat):
     """Adds a point to the moments: turned about y, it slides along ``(z, 0, -x)``."""
     for lane in range(LANES):
-        rx, _, rz, u, v, pull_u, pull_v, force_u, force_v = project(block, lane, keep, z_min, flat)
-        seen = (u, v, pull_u, pull_v, force_u, force_v)
+        x, y, z = block[lane], block[LANES + lane], block[2 * LANES + lane]
+        cos, sin = flat[R00 + lane], flat[R02 + lane]
+        rx, rz = cos * x + sin * z, cos * z - sin * x
+        seen = project(block, lane, rx, y, rz, keep, z_min, flat)
+        u, v, pull_u, pull_v, force_u, force_v = seen
         a = flat[K00 + lane] * rz + u * rx
         b = flat[K10 + lane] * rz + v * rx
         along_u, along_v = add_slide(flat, FIRST + lane, a, b, *seen)
@@ -183,8 +178,12 @@ def add_yaw(block, keep, z_min, flat):
 def add_quaternion(block, keep, z_min, flat):
     """Adds a point to the moments: turned by a vector ``d``, it slides along ``2 (R x) x d``."""
     for lane in range(LANES):
-        rx, ry, rz, u, v, pull_u, pull_v, force_u, force_v = project(block, lane, keep, z_min, flat)
-        seen = (u, v, pull_u, pull_v, force_u, force_v)
+        x, y, z = block[lane], block[LANES + lane], block[2 * LANES + lane]
+        rx = flat[R00 + lane] * x + flat[R01 + lane] * y + flat[R02 + lane] * z
+        ry = flat[R10 + lane] * x + flat[R11 + lane] * y + flat[R12 + lane] * z
+        rz = flat[R20 + lane] * x + flat[R21 + lane] * y + flat[R22 + lane] * z
+        seen = project(block, lane, rx, ry, rz, keep, z_min, flat)
+        u, v, pull_u, pull_v, force_u, force_v = seen
         rx, ry, rz = rx + rx, ry + ry, rz + rz
         k00, k01, k10, k11 = (
             flat[K00 + lane],

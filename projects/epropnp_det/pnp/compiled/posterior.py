@@ -6,9 +6,18 @@ import math
 
 import numpy as np
 
-from .camera import cost_of, project_matrix, write_limits
+from .camera import cost_of, multiply, write_limits
 from .jit import compiled, fill_row
-from .proposals import LENGTH, add_density, initial, keep_samples, log_peak, refit, sample
+from .proposals import (
+    LENGTH,
+    add_density,
+    initial,
+    keep_samples,
+    log_peak,
+    refit,
+    sample,
+    turn_sample,
+)
 
 
 @compiled
@@ -52,12 +61,14 @@ def posterior_range(
                 shift = -log_peak(turn, rows[0])
             else:
                 _importance(costs[index, :first], mixture, weights)
-                refit(turn, poses[index, :first], weights, rows[number])
+                refit(turn, samples, first, weights, rows[number])
             drawn = poses[index, first:last]
             sample(turn, rows[number], normal[number, index], uniform[number, index], drawn)
             keep_samples(turn, poses[index], first, last, samples)
             for n in range(first, last):
-                project_matrix(camera[index], poses[index, n], rotation, matrix)
+                turn_sample(turn, samples, n, rotation)
+                x, y, z = samples[0, n], samples[1, n], samples[2, n]
+                multiply(camera[index], rotation, x, y, z, matrix)
                 costs[index, n] = cost_of(x3d[index], x2d[index], w2d[index], matrix, limits)
             for older in range(number):
                 add_density(turn, rows[older], shift, samples, first, last, mixture)

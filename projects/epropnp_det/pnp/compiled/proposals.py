@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from ..proposals import ACG_STEPS, BROADENING, DISPERSION
+from .camera import quaternion_rotation, yaw_rotation
 from .jit import compiled, fill_row
 
 ROTATION = 22
@@ -157,23 +158,22 @@ def initial(turn, pose, covariance, row):
 
 
 @compiled
-def refit(turn, poses, weights, row):
-    """Proposal that matches the moments of weighted poses, (n, dim) and (n,)."""
-    mean, covariance = np.zeros(3), np.zeros((3, 3))
-    count, dim = poses.shape
-    for n in range(count):
-        for a in range(3):
-            mean[a] += weights[n] * poses[n, a]
-    for n in range(count):
-        for a in range(3):
-            for b in range(a + 1):
-                covariance[a, b] += weights[n] * (poses[n, a] - mean[a]) * (poses[n, b] - mean[b])
-    set_position(row, mean, covariance, dim)
+def refit(turn, samples, count, weights, row):
+    """Proposal that matches the moments of the first samples, see `keep_samples`, with weights."""
+    mean, covariance = np.empty(3), np.empty((3, 3))
+    for a in range(3):
+        mean[a] = weighted_mean(samples[a], count, weights)
+    for a in range(3):
+        for b in range(a + 1):
+            total = 0.0
+            one, other = samples[a], samples[b]
+            for n in range(count):
+                total += weights[n] * (one[n] - mean[a]) * (other[n] - mean[b])
+            covariance[a, b] = total
+    set_position(row, mean, covariance, 4 if turn is None else 7)
     if turn is None:
-        sine, cosine = 0.0, 0.0
-        for n in range(count):
-            sine += weights[n] * math.sin(poses[n, 3])
-            cosine += weights[n] * math.cos(poses[n, 3])
+        cosine = weighted_mean(samples[3], count, weights)
+        sine = weighted_mean(samples[4], count, weights)
         square = sine * sine + cosine * cosine
         spread, length = max(1.0 - square, 1e-5), max(math.sqrt(square), 1e-5)
         set_yaw(row, math.atan2(sine, cosine), BROADENING * length * (2.0 - square) / spread)
@@ -182,28 +182,37 @@ def refit(turn, poses, weights, row):
     for axis in range(4):
         scatter[axis, axis] = 1.0
     for _ in range(ACG_STEPS):
-        _acg_step(poses, weights, scatter, moment)
+        _acg_step(samples, count, weights, scatter, moment)
     set_quaternion(row, scatter, moment)
 
 
 @compiled
-def _acg_step(poses, weights, scatter, moment):
+def weighted_mean(row, count, weights):
+    """Sum of the first numbers of a row times their weights."""
+    total = 0.0
+    for n in range(count):
+        total += weights[n] * row[n]
+    return total
+
+
+@compiled
+def _acg_step(samples, count, weights, scatter, moment):
     """One fixed-point step of the angular central Gaussian's maximum likelihood fit."""
     inverse = np.empty((4, 4))
     invert(scatter, inverse)
     total = 0.0
     for a in range(4):
         fill_row(moment[a], 0.0)
-    for n in range(len(poses)):
+    for n in range(count):
         distance = 0.0
         for a in range(4):
             for b in range(4):
-                distance += poses[n, 3 + a] * inverse[a, b] * poses[n, 3 + b]
+                distance += samples[3 + a, n] * inverse[a, b] * samples[3 + b, n]
         share = weights[n] / (distance if distance > 1e-5 else 1e-5)
         total += share
         for a in range(4):
             for b in range(4):
-                moment[a, b] += share * poses[n, 3 + a] * poses[n, 3 + b]
+                moment[a, b] += share * samples[3 + a, n] * samples[3 + b, n]
     for a in range(4):
         for b in range(4):
             scatter[a, b] = moment[a, b] / total
@@ -271,6 +280,15 @@ def keep_samples(turn, poses, first, last, samples):
 
 
 @compiled
+def turn_sample(turn, samples, n, rotation):
+    """Writes the rotation matrix of a sample, (3, 3)."""
+    if turn is None:
+        yaw_rotation(samples[3, n], samples[4, n], rotation)
+    else:
+        quaternion_rotation(samples[3, n], samples[4, n], samples[5, n], samples[6, n], rotation)
+
+
+@compiled
 def sample(turn, row, normal, uniform, poses):
     """Writes poses (n, dim) made of random numbers (n, 6 or 10) and (m,)."""
     for n in range(len(poses)):
@@ -310,21 +328,19 @@ def _yaws(row, uniform, poses):
     for n in range(num_uniform):
         poses[n, 3] = (uniform[n] - 0.5) * 2.0 * math.pi
     num_candidates = (len(uniform) - num_uniform) // 2
-    kappa = max(row[ROTATION + 1], 1e-6)
-    root = math.sqrt(1.0 + 4.0 * kappa * kappa)
-    tau = 1.0 + root
-    rho = 2.0 * kappa / (math.sqrt(tau) * (math.sqrt(tau) + math.sqrt(2.0)))
-    excess = (math.sqrt(2.0 * tau) - 1.0 - 1.0 / (root + 2.0 * kappa)) / (2.0 * kappa)
-    one_minus_rho = excess if kappa > 1.0 else 1.0 - rho
+    twice = 2.0 * max(row[ROTATION + 1], 1e-6)
+    # kappa (r - 1) of the paper's r = (1 + root) / (2 kappa), without its cancellation
+    least = 0.5 * (1.0 / (math.sqrt(1.0 + twice * twice) + twice) + 1.0)
+    narrow = math.sqrt(least / (least + twice))
     n = num_uniform
     for wanted in (True, False):  # refused candidates only where the others run out
         for candidate in range(num_candidates):
             if n == count:
                 return
             angle = math.pi * (uniform[num_uniform + candidate] - 0.5)
-            half_tan = math.tan(angle) * (one_minus_rho / (1.0 + rho))
-            versine = 2.0 * half_tan * half_tan / (1.0 + half_tan * half_tan)
-            c = kappa * (one_minus_rho * one_minus_rho / (2.0 * rho) + versine)
+            half_tan = math.tan(angle) * narrow
+            square = half_tan * half_tan
+            c = least + twice * (square / (1.0 + square))  # of the sine of half the angle
             level = max(uniform[num_uniform + num_candidates + candidate], 1e-38)
             accepted = math.log(c / level) + 1.0 - c >= 0.0
             if accepted == wanted:

@@ -61,7 +61,7 @@ def iterate(turn, method, points, options, num_iter, state):
             for lane in range(LANES):
                 rows[ACCEPT, lane] = one if rows[NOW, lane] < rows[COST, lane] else zero
         if method != GAUSS:
-            _accept(rows)
+            _accept(rows, dof)
         if iteration < num_iter:
             _damp(rows, source, dof, method, options)
             solve_damped(rows, dof)
@@ -75,9 +75,11 @@ def iterate(turn, method, points, options, num_iter, state):
 def _damp(rows, source, dof, method, options):
     """Copies a system with more on its diagonal."""
     low, high, eps = options[MIN_DIAGONAL], options[MAX_DIAGONAL], options[EPS]
-    for row in range(WIDTH * dof):
-        copy(rows[source + row], rows[DAMPED + row])
     for row in range(dof):
+        for column in range(row + 1):
+            copy(rows[source + WIDTH * row + column], rows[DAMPED + WIDTH * row + column])
+        gradient = WIDTH * row + GRADIENT
+        copy(rows[source + gradient], rows[DAMPED + gradient])
         target, radius = rows[DAMPED + (WIDTH + 1) * row], rows[RADIUS]
         for lane in range(LANES):
             diagonal = target[lane]
@@ -125,13 +127,17 @@ def _judge(state, dof, options):
 
 
 @compiled
-def _accept(rows):
+def _accept(rows, dof):
     """Makes the trial poses the current ones where they are accepted."""
+    accept = rows[ACCEPT]
     for row in range(7):
-        _take(rows[ACCEPT], rows[TRIAL + row], rows[POSE + row])
-    _take(rows[ACCEPT], rows[NOW], rows[COST])
-    for row in range(DAMPED - THERE):
-        _take(rows[ACCEPT], rows[THERE + row], rows[SYSTEM + row])
+        _take(accept, rows[TRIAL + row], rows[POSE + row])
+    _take(accept, rows[NOW], rows[COST])
+    for row in range(dof):
+        for column in range(row + 1):
+            _take(accept, rows[THERE + WIDTH * row + column], rows[SYSTEM + WIDTH * row + column])
+        gradient = WIDTH * row + GRADIENT
+        _take(accept, rows[THERE + gradient], rows[SYSTEM + gradient])
 
 
 @compiled

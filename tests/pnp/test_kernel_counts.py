@@ -21,8 +21,8 @@ from epropnp_det.pnp import backend as backends
 from epropnp_det.pnp.backend import REFERENCE, Backend
 
 LAYERS = {4: EProPnP4DoF, 6: EProPnP6DoF}
-INFERENCE = {4: 410, 6: 492}
-TRAINING = {4: 1515, 6: 1665}
+INFERENCE = {4: 375, 6: 458}
+TRAINING = {4: 1485, 6: 1638}
 AROUND_FUSED = {'inference': 6, 'training': 80}
 
 

@@ -63,19 +63,20 @@ class AdaptiveHuberCost(nn.Module):
             relative = self.log_relative_delta.exp().to(x2d)
         else:
             relative = self._relative_delta
-        count: Tensor | int
         if mask is None:
-            count = _num_points(x2d)
-            centered = x2d - x2d.mean(-2, keepdim=True)
+            if torch.jit.is_tracing() or x2d.size(-2) > 1:  # a traced graph takes any number
+                variance = x2d.var(-2).sum(-1)
+            else:
+                variance = torch.zeros_like(x2d[..., 0, 0])  # a single point has none
+            mean_weight = w2d.mean((-1, -2))
         else:
             there, zero = mask[..., None], x2d.new_zeros(())
-            number = mask.sum(-1)
+            count = mask.sum(-1)
             x2d, w2d = (torch.where(there, tensor, zero) for tensor in (x2d, w2d))
-            mean = x2d.sum(-2, keepdim=True) / number.clamp(min=1)[..., None, None]
+            mean = x2d.sum(-2, keepdim=True) / count.clamp(min=1)[..., None, None]
             centered = torch.where(there, x2d - mean, zero)
-            count = number
-        variance = (centered * centered).sum((-1, -2)) / _at_least_one(count - 1)
-        mean_weight = w2d.sum((-1, -2)) / _at_least_one(2 * count)
+            variance = (centered * centered).sum((-1, -2)) / (count - 1).clamp(min=1)
+            mean_weight = w2d.sum((-1, -2)) / (2 * count).clamp(min=1)
         # the floor keeps the gradient of the root finite where all points coincide
         spread = torch.sqrt(variance.clamp(min=torch.finfo(x2d.dtype).tiny))
         return mean_weight * spread * relative
@@ -89,14 +90,3 @@ def huber(distance: Tensor, delta: Tensor) -> Tensor:
 def split_huber(distance: Tensor, inner: Tensor) -> Tensor:
     """`huber` of ``s`` where the smaller of ``s`` and ``delta`` is at hand."""
     return inner * torch.sub(distance, inner, alpha=0.5)
-
-
-def _num_points(x2d: Tensor) -> Tensor | int:
-    """Points per object; counted in an exported graph, so that it takes any number."""
-    if torch.jit.is_tracing():
-        return torch.ones_like(x2d[..., 0]).sum(-1)
-    return x2d.size(-2)
-
-
-def _at_least_one(count: Tensor | int) -> Tensor | int:
-    return count.clamp(min=1) if isinstance(count, Tensor) else max(count, 1)

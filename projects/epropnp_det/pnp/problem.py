@@ -103,7 +103,7 @@ def make_problem(
         (bounds.reshape(-1, 2, 2) - center.transpose(1, 2)) / focal.transpose(1, 2)
     ).unbind(1)
     return Problem(
-        x3d.contiguous(),
+        x3d,
         (x2d - center) / focal,
         w2d * focal,
         delta,

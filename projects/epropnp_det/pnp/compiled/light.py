@@ -84,9 +84,9 @@ def start_poses(
     starts = noise.new_empty((*noise.shape[:2], pose_type.dim))
     points = arrays(problem.x3d, problem.x2d, problem.w2d, problem.camera)
     there = optional(mask, noise.new_empty(len(noise), dtype=torch.bool))
-    in_few_threads(
-        starts_range, len(noise), *points, there, *arrays(noise), weighted, *arrays(starts)
-    )
+    tiny = torch.finfo(noise.dtype).tiny
+    arguments = (*points, there, *arrays(noise), weighted, tiny, *arrays(starts))
+    in_few_threads(starts_range, len(noise), *arguments)
     return starts
 
 

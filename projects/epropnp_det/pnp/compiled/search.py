@@ -13,28 +13,18 @@ SMALL = search.SMALL
 
 
 @compiled
-def share_of(w2d, mask, weighted, share):
-    """Writes what the points of an object count (N,), which adds up to one.
-
-    Returns:
-        The unbiased factor of the variance, of as many points as they amount to.
-    """
-    count, total, square = 0, 0.0, 0.0
+def share_of(w2d, mask, weighted, tiny, share):
+    """Writes what the points of an object count (N,), which adds up to one."""
+    total = 0.0
     for n in range(len(share)):
-        there = len(mask) == 0 or mask[n]
-        count += there
-        share[n] = 1.0 if there else 0.0
-        total += w2d[0, n] + w2d[1, n]
-    if weighted and total > 0.0:
-        for n in range(len(share)):
-            share[n] = w2d[0, n] + w2d[1, n]
-    else:
-        total = max(count, 1)
+        if weighted:
+            count = float(w2d[0, n] + w2d[1, n])
+        else:
+            count = 1.0 if len(mask) == 0 or mask[n] else 0.0
+        share[n] = count if count > tiny else tiny
+        total += share[n]
     for n in range(len(share)):
         share[n] /= total
-        square += share[n] * share[n]
-    floor = 1.0 - 1.0 / max(count, 2)
-    return 1.0 - (floor if square > floor else square)
 
 
 @compiled
@@ -49,7 +39,7 @@ def spread_of(row, share):
 
 
 @compiled
-def starts_range(start, stop, x3d, x2d, w2d, camera, mask, noise, weighted, starts):
+def starts_range(start, stop, x3d, x2d, w2d, camera, mask, noise, weighted, tiny, starts):
     """Starting poses (B, P, dim) of some objects; see `reference.search.start_poses`.
 
     Args:
@@ -62,13 +52,14 @@ def starts_range(start, stop, x3d, x2d, w2d, camera, mask, noise, weighted, star
         mask: (B, N), or (B, 0) for all points.
         noise: (B, P, dim - 3).
         weighted: Whether points count by their weights.
+        tiny: What a point counts at least.
         starts: Written.
     """
     num_points, dim = x3d.shape[2], starts.shape[2]
     share, rays = np.empty(num_points), np.empty((2, num_points))
     mean, variance, rotation = np.empty(2), np.empty(5), np.empty(4)
     for index in range(start, stop):
-        unbiased = share_of(w2d[index], mask[index], weighted, share)
+        share_of(w2d[index], mask[index], weighted, tiny, share)
         a, b = float(camera[index, 0, 0]), float(camera[index, 0, 1])
         c, d = float(camera[index, 1, 0]), float(camera[index, 1, 1])
         inverse = 1.0 / (a * d - b * c)
@@ -79,7 +70,7 @@ def starts_range(start, stop, x3d, x2d, w2d, camera, mask, noise, weighted, star
             mean[axis], variance[axis] = spread_of(rays[axis], share)
         for axis in range(3):
             _, variance[2 + axis] = spread_of(x3d[index, axis], share)
-        depth = _depth_of(variance, unbiased, dim)
+        depth = _depth_of(variance, dim)
         for number in range(noise.shape[1]):
             pose = starts[index, number]
             pose[0], pose[1], pose[2] = mean[0] * depth, mean[1] * depth, depth
@@ -92,14 +83,12 @@ def starts_range(start, stop, x3d, x2d, w2d, camera, mask, noise, weighted, star
 
 
 @compiled
-def _depth_of(variance, unbiased, dim):
+def _depth_of(variance, dim):
     """Depth at which an object as large as in space is as large as in the image."""
-    flat = math.sqrt((variance[0] + variance[1]) / unbiased)
-    solid = (variance[2] + variance[3] + variance[4]) / unbiased
-    height = math.sqrt(variance[3] / unbiased)
-    if dim == 4 and height > SMALL:
-        return height / max(math.sqrt(variance[1] / unbiased), SMALL)
-    return math.sqrt(solid * (2.0 / 3.0)) / max(flat, SMALL)
+    flat, solid = variance[0] + variance[1], variance[2] + variance[3] + variance[4]
+    if dim == 4 and variance[3] > SMALL**2:
+        return math.sqrt(variance[3] / max(variance[1], SMALL**2))
+    return math.sqrt((solid / 3.0) / max(flat / 2.0, SMALL**2))
 
 
 @compiled

@@ -74,6 +74,7 @@ def start_poses(
         num_objects,
         num_points,
         num_starts,
+        TINY=torch.finfo(noise.dtype).tiny,
         WEIGHTED=weighted,
         MASKED=mask is not None,
         YAW=pose_type is Pose4DoF,

@@ -37,7 +37,6 @@ SPREAD = tl.constexpr(DISPERSION)
 STEPS = tl.constexpr(ACG_STEPS)
 TWO_PI = tl.constexpr(2 * math.pi)
 PI = tl.constexpr(math.pi)
-ROOT_TWO = tl.constexpr(math.sqrt(2))
 EPS = tl.constexpr(1e-5)
 TERMS = tl.constexpr(42)
 """Of the series of the Bessel function up to 20; beyond, of its asymptotic expansion."""
@@ -215,16 +214,12 @@ def propose_deviation(concentration, candidate, level):
 
     See `distributions.von_mises`.
     """
-    kappa = at_least(concentration, 1e-6)
-    root = tl.sqrt(1.0 + 4.0 * kappa * kappa)
-    tau = 1.0 + root
-    rho = 2.0 * kappa / (tl.sqrt(tau) * (tl.sqrt(tau) + ROOT_TWO))
-    # 1 - rho without cancellation where rho is near one
-    excess = tl.sqrt(2.0 * tau) - 1.0 - 1.0 / (root + 2.0 * kappa)
-    left = tl.where(kappa > 1.0, excess / (2.0 * kappa), 1.0 - rho)
+    twice = 2.0 * at_least(concentration, 1e-6)
+    # kappa (r - 1) of the paper's r = (1 + root) / (2 kappa), without its cancellation
+    least = 0.5 * (1.0 / (tl.sqrt(1.0 + twice * twice) + twice) + 1.0)
     angle = (candidate - 0.5) * PI
-    half_tan = tl.sin(angle) / tl.cos(angle) * (left / (1.0 + rho))
+    half_tan = tl.sin(angle) / tl.cos(angle) * tl.sqrt(least / (least + twice))
     square = half_tan * half_tan
-    c = kappa * (left * left / (2.0 * rho) + 2.0 * square / (1.0 + square))
+    c = least + twice * (square / (1.0 + square))  # of the sine of half the angle
     refused = tl.log(c / at_least(level, 1e-37)) + 1.0 - c < 0.0
     return 2.0 * atan2(half_tan, tl.zeros_like(half_tan) + 1.0), refused

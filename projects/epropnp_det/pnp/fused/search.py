@@ -12,19 +12,15 @@ from .algebra import at_least
 from .axes import least_of_points, object_axis, over_points, point_axis
 from .projection import load_points, load_tuple, normalized, store_tuple
 
-SMALL = tl.constexpr(search.SMALL)
+SMALLEST = tl.constexpr(search.SMALL**2)
 TWO_PI = tl.constexpr(2 * math.pi)
 
 
 @triton.jit
-def share_of(points, seen, total, count, WEIGHTED: tl.constexpr):
-    """What points count, which adds up to one."""
-    share = tl.where(seen, 1.0 / count, 0.0)
-    if WEIGHTED:
-        weighs = total > 0.0
-        weight = points[5] + points[6]
-        share = tl.where(weighs, weight / tl.where(weighs, total, 1.0), share)
-    return share
+def count_of(points, inside, seen, TINY: tl.constexpr, WEIGHTED: tl.constexpr):
+    """What points count, not yet divided by the sum."""
+    count = points[5] + points[6] if WEIGHTED else seen.to(points[5].dtype)
+    return tl.where(inside, at_least(count, TINY), 0.0)
 
 
 @triton.jit
@@ -39,19 +35,18 @@ def rays_and_points(points, skew):
 @triton.jit
 def depth_of(variance, YAW: tl.constexpr):
     """Depth at which an object as large as in space is as large as in the image."""
-    solid = variance[2] + variance[3] + variance[4]
-    flat = at_least(tl.sqrt(variance[0] + variance[1]), SMALL)
-    depth = tl.sqrt(solid * (2.0 / 3.0)) / flat
+    solid = (variance[2] + variance[3] + variance[4]) / 3.0
+    depth = solid / at_least((variance[0] + variance[1]) / 2.0, SMALLEST)
     if YAW:
-        height = tl.sqrt(variance[3])
-        depth = tl.where(height > SMALL, height / at_least(tl.sqrt(variance[1]), SMALL), depth)
-    return depth
+        vertical = variance[3] / at_least(variance[1], SMALLEST)
+        depth = tl.where(variance[3] > SMALLEST, vertical, depth)
+    return tl.sqrt(depth)
 
 
 @triton.jit(do_not_specialize=['num_objects', 'num_points', 'num_starts'])
 def start_kernel(
     x3d, x2d, w2d, camera, there_is, noise, starts, num_objects, num_points, num_starts,
-    WEIGHTED: tl.constexpr, MASKED: tl.constexpr, YAW: tl.constexpr,
+    TINY: tl.constexpr, WEIGHTED: tl.constexpr, MASKED: tl.constexpr, YAW: tl.constexpr,
     ROWS: tl.constexpr, BLOCK: tl.constexpr, STARTS: tl.constexpr,
 ):  # fmt: skip
     """Starts (B, P, dim) of some objects a program, which reads their points three times."""
@@ -61,39 +56,35 @@ def start_kernel(
     skew = load_tuple(camera + 9 * object_index, there, 2)
     skew = skew + load_tuple(camera + 9 * object_index + 3, there, 2)
     zero = tl.zeros_like(skew[0])
-    total, count, square, mean, variance = zero, zero, zero, (), ()
+    total, mean, variance = zero, (), ()
     for _ in tl.static_range(5):
         mean, variance = mean + (zero,), variance + (zero,)
     for reading in tl.static_range(3):
         for first in range(0, num_points, BLOCK):
             point = first + point_axis(ROWS, 2, BLOCK)
-            seen = there & (point < num_points)
+            inside = there & (point < num_points)
+            seen = inside
             if MASKED:
                 seen = seen & (tl.load(there_is + object_index * num_points + point, seen) != 0)
-            points = load_points(x3d, x2d, w2d, object_index, point, num_points, seen)
+            points = load_points(x3d, x2d, w2d, object_index, point, num_points, inside)
+            count = count_of(points, inside, seen, TINY, WEIGHTED)
             if reading == 0:
-                total += over_points(points[5] + points[6], ROWS, 2)
-                count += over_points(seen.to(total.dtype), ROWS, 2)
+                total += over_points(count, ROWS, 2)
             else:
-                share = share_of(points, seen, total, at_least(count, 1.0), WEIGHTED)
+                share = count / at_least(total, TINY)
                 values = rays_and_points(points, skew)
                 sums = ()
-                if reading == 1:
-                    square += over_points(share * share, ROWS, 2)
-                    for i in tl.static_range(5):
+                for i in tl.static_range(5):
+                    if reading == 1:
                         sums = sums + (mean[i] + over_points(values[i] * share, ROWS, 2),)
-                    mean = sums
-                else:
-                    for i in tl.static_range(5):
+                    else:
                         away = values[i] - mean[i]
                         sums = sums + (variance[i] + over_points(away * away * share, ROWS, 2),)
+                if reading == 1:
+                    mean = sums
+                else:
                     variance = sums
-    floor = 1.0 - 1.0 / at_least(count, 2.0)
-    unbiased = 1.0 - tl.where(square > floor, floor, square)
-    scaled = ()
-    for i in tl.static_range(5):
-        scaled = scaled + (variance[i] / unbiased,)
-    depth = depth_of(scaled, YAW)
+    depth = depth_of(variance, YAW)
     position = (mean[0] * depth, mean[1] * depth, depth)
     number = point_axis(ROWS, 2, STARTS)
     wanted = there & (number < num_starts)

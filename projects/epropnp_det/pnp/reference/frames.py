@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from ..constants import constant
 from ..pose import Parametrization
 from .linear_algebra import eye_like
 from .solver import Solution, covariance
@@ -76,7 +77,7 @@ def conclude(
     gradient = solution.linearization.gradient[..., None]
     spread = covariance(solution.linearization, eps)
     # the size of the next step in standard deviations, squared
-    decrement = ((spread @ gradient) * gradient).sum((1, 2))
+    decrement = (gradient.transpose(1, 2) @ spread @ gradient)[:, 0, 0]
     pose = pose_type.canonical(solution.pose)
     if offset is not None:
         spread = _shift_covariance(pose_type, spread, pose, offset)
@@ -84,7 +85,7 @@ def conclude(
     valid = valid & finite_objects(pose, solution.cost, spread)
     return Solved(
         torch.where(valid[:, None], pose, pose_type.identity(pose)),
-        solution.cost.masked_fill(~valid, 0.0),
+        torch.where(valid, solution.cost, constant(0.0, pose)),
         torch.where(valid[:, None, None], spread, eye_like(spread, pose_type.dof)),
         (decrement < CONVERGED_DECREMENT**2) & valid,
         valid,

@@ -48,7 +48,7 @@ def build_problem(
     place = valid[:, None, None]
     bounds = torch.where(place[..., 0], bounds, constant((-1.0, -1.0, 1.0, 1.0), bounds))
     cam2img = torch.where(place, cam2img, eye_like(points, 3))
-    points = points.masked_fill(~place, 0.0)
+    points = torch.where(place, points, constant(0.0, points))
     if torch.is_grad_enabled() and (points.requires_grad or cam2img.requires_grad):
         # every output of the guard requires gradient, so constants stay outside
         if cam2img.requires_grad:

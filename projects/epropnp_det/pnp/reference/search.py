@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..pose import Parametrization, Pose4DoF
 from ..problem import Problem
+from .choosing import cheapest, take
 
 SMALL = 1e-6
 """Extents, in metres or normalised units, below this are none."""
@@ -50,14 +51,13 @@ def best_pose(poses: Tensor, cost: Tensor, nearest: float) -> tuple[Tensor, Tens
     Returns:
         Poses (B, dim) and their costs (B,).
     """
-    rank = cost.nan_to_num(nan=math.inf, posinf=math.inf, neginf=math.inf)
+    rank = cost
     if nearest > -math.inf:
         behind = poses[..., 2] <= nearest
-        before = ~behind.all(1, keepdim=True)
-        rank = rank.masked_fill(behind & before, math.inf)
-    best = rank.argmin(1, keepdim=True)  # (B, 1)
-    pose = poses.gather(1, best[..., None].expand(-1, -1, poses.size(-1)))[:, 0]
-    return pose, cost.gather(1, best)[:, 0]
+        loses = behind != behind.all(1, keepdim=True)
+        rank = rank.masked_fill(loses, math.inf)
+    best = cheapest(rank)
+    return take(poses, best), take(cost, best)
 
 
 def initial_position(
@@ -75,36 +75,27 @@ def initial_position(
         pose_type: Parametrisation that decides what is compared.
         problem: ``B`` objects.
         weighted: Whether points count by their weights.
-        mask: Which points there are, (B, N); None for all. Padding counts for nothing.
+        mask: Which points there are, (B, N); None for all. Padding, which has no weight, counts for
+            nothing.
     """
-    weight = problem.w2d.sum(1, keepdim=True)  # (B, 1, N)
-    if mask is None and not torch.jit.is_tracing():
-        share = torch.full_like(weight, 1 / weight.size(-1))
-        floor: Tensor | float = 1 - 1 / max(weight.size(-1), 2)
-    else:
-        there = torch.ones_like(weight) if mask is None else mask[:, None].to(weight.dtype)
-        count = there.sum(-1, keepdim=True).clamp(min=1)
-        share, floor = there / count, 1 - 1 / count.clamp(min=2)
     if weighted:
-        total = weight.sum(-1, keepdim=True)
-        share = torch.where(total > 0, weight / total, share)
-    # the unbiased factor of the variance; for weights, of as many points as they amount to
-    square = share.square().sum(-1, keepdim=True)
-    effective = 1 - (square.clamp(max=floor) if isinstance(floor, float) else square.minimum(floor))
+        counts = problem.w2d.sum(1)
+    else:
+        counts = torch.ones_like(problem.x3d[:, 0]) if mask is None else mask.to(problem.x3d.dtype)
+    counts = counts.clamp(min=torch.finfo(counts.dtype).tiny)  # without weights, points are alike
+    share = (counts / counts.sum(1, keepdim=True))[..., None]  # (B, N, 1)
     rows = torch.cat((_rays(problem), problem.x3d), dim=1)  # (B, 5, N)
-    column = share.transpose(1, 2)
-    mean = rows @ column
-    variance = (rows - mean).square() @ column / effective
+    mean = rows @ share
+    variance = (rows - mean).square() @ share
     flat, solid = variance[..., 0].split((2, 3), dim=1)
-    depth = (solid.sum(1, keepdim=True) * (2 / 3)).sqrt() / flat.sum(1, keepdim=True).sqrt().clamp(
-        min=SMALL
-    )
+    # two thirds of the sum over three axes by the sum over two
+    depth = solid.mean(1, keepdim=True) / flat.mean(1, keepdim=True).clamp(min=SMALL**2)
     if pose_type is Pose4DoF:
-        height = solid[:, 1:2].sqrt()
-        vertical = height / flat[:, 1:].sqrt().clamp(min=SMALL)
-        depth = torch.where(height > SMALL, vertical, depth)
-    direction = torch.cat((mean[:, :2, 0], torch.ones_like(depth)), dim=1)
-    return direction * depth
+        height = solid[:, 1:2]
+        vertical = height / flat[:, 1:].clamp(min=SMALL**2)
+        depth = torch.where(height > SMALL**2, vertical, depth)
+    depth = depth.sqrt()
+    return torch.cat((mean[:, :2, 0] * depth, depth), dim=1)
 
 
 def _rays(problem: Problem) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor
 from ..constants import constant
 from ..pose import Parametrization
 from ..problem import Problem
+from .choosing import cheapest, take
 from .costs import object_chunks
 from .linear_algebra import eye_like, solve_spd
 from .linearization import Linearization, linearize
@@ -137,12 +138,20 @@ def _gauss_newton(
     pose_type: Parametrization, problem: Problem, pose: Tensor, options: LMSolver
 ) -> Solution:
     table, damping = pose_type.motion_table(pose), eye_like(pose, pose_type.dof) * -options.eps
-    current = best = Solution(pose, linearize(pose_type, problem, pose, False, table))
+    trail = [Solution(pose, linearize(pose_type, problem, pose, False, table))]
     for _ in range(options.num_iter):
-        pose = pose_type.retract(current.pose, _step(current.linearization, damping))
-        current = Solution(pose, linearize(pose_type, problem, pose, False, table))
-        best = current.where(current.cost < best.cost, best)
-    return best
+        pose = pose_type.retract(pose, _step(trail[-1].linearization, damping))
+        trail.append(Solution(pose, linearize(pose_type, problem, pose, False, table)))
+    return _cheapest(trail)
+
+
+def _cheapest(trail: list[Solution]) -> Solution:
+    """The first of the cheapest of every object."""
+    cost = torch.stack([point.cost for point in trail], dim=1)  # (B, T)
+    best = cheapest(cost)
+    pose = torch.stack([point.pose for point in trail], dim=1)
+    system = torch.stack([point.linearization.system for point in trail], dim=1)
+    return Solution(take(pose, best), Linearization(take(cost, best), take(system, best)))
 
 
 def _trust_region(

@@ -62,7 +62,7 @@ def clock_hands(num_subsets: int, like: Tensor) -> tuple[Tensor, Tensor]:
 
 def waiting_times(clock: Tensor, speed: Tensor, angle: Tensor) -> Tensor:
     """Unit exponential numbers as the hands of a clock show them; the arguments broadcast."""
-    return -torch.log1p(-torch.frac(clock * speed + angle))
+    return -torch.log1p(-torch.frac(torch.addcmul(angle, clock, speed)))
 
 
 def draw_subsets(w2d: Tensor, noise: SubsetNoise, size: int) -> Tensor:
@@ -90,6 +90,6 @@ def draw_subsets(w2d: Tensor, noise: SubsetNoise, size: int) -> Tensor:
     speed, angle = clock_hands(num_subsets, table)
     waiting = waiting_times(noise.clock[:, None], speed[:, None], angle[:, None])  # (B, P, N)
     time = draws + waiting / weight[:, None]
-    number = torch.arange(draws, device=table.device, dtype=table.dtype)
+    number = constant(tuple(float(draw) for draw in range(draws)), table)
     time = time.scatter_reduce(2, drawn, number.expand_as(drawn), 'amin')
     return time.topk(size, dim=2, largest=False).indices

@@ -66,7 +66,7 @@ def kernels(yaw: bool) -> Iterator[tuple[str, Any, dict, int]]:
     tiles = {'DRAWN': 32, 'SAMPLES': 128, 'CANDIDATES': 64, 'BLOCK': 32}
     yield 'posterior', posterior.posterior_kernel, {**camera, **tiles}, 4
     place = {'YAW': yaw, 'ROWS': 1}
-    start = {'WEIGHTED': True, 'MASKED': True, 'BLOCK': 128, 'STARTS': 64}
+    start = {'TINY': 1e-37, 'WEIGHTED': True, 'MASKED': True, 'BLOCK': 128, 'STARTS': 64}
     yield 'start', search.start_kernel, {**place, **start}, 1
     yield 'leave', frames.move_kernel, {**place, 'SHIFTED': True, 'SIGN': -1, 'POSES': 128}, 1
     yield (

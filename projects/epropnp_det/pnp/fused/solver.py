@@ -28,6 +28,15 @@ GAUSS_BEST = tl.constexpr(2)
 
 
 @triton.jit
+def zeros(like, COUNT: tl.constexpr):
+    """A tuple of as many."""
+    found = ()
+    for _ in tl.static_range(COUNT):
+        found = found + (tl.zeros_like(like),)
+    return found
+
+
+@triton.jit
 def slopes(turned, view, near, u, along_x, along_y, YAW: tl.constexpr):
     """Derivatives of one image coordinate along the tangent coordinates.
 
@@ -72,10 +81,7 @@ def linearize(
     object_index, problem, there = rows
     num_points, count = limits
     rotation = rotation_of(pose, YAW)
-    zero = tl.zeros_like(pose[0])
-    cost, sums = zero, ()
-    for _ in tl.static_range(dof * (dof + 3) // 2):
-        sums = sums + (zero,)
+    cost, sums = tl.zeros_like(pose[0]), zeros(pose[0], dof * (dof + 3) // 2)
     for first in range(0, count, BLOCK):
         point = first + point_axis(ROWS, 2, BLOCK)
         mask = there & (point < count)
@@ -133,6 +139,29 @@ def predicted_change(system, step, dof: tl.constexpr):
             slope = slope + system[i * (i + 1) // 2 + j] * step[j]
         change = change + step[i] * slope
     return change
+
+
+@triton.jit
+def adapt(
+    accept, ratio, radius, factor, EPS: tl.constexpr, MAX_RADIUS: tl.constexpr
+):  # fmt: skip
+    """Radius of the trust region after a step, and by what a refusal after that divides it."""
+    turned = 2.0 * ratio - 1.0
+    shrink = at_least(1.0 - turned * turned * turned, 1.0 / 3.0)
+    grown = at_most(at_least(tl.where(accept, radius / shrink, radius), EPS), MAX_RADIUS)
+    return tl.where(accept, grown, grown / factor), tl.where(accept, 2.0, 2.0 * factor)
+
+
+@triton.jit
+def store_system(systems, problem, system, there, dof: tl.constexpr):
+    """Writes both triangles and the gradient, (dof, dof + 1)."""
+    for i in tl.static_range(dof):
+        row = systems + (problem * dof + i) * (dof + 1)
+        tl.store(row + dof, system[dof * (dof + 1) // 2 + i], mask=there)
+        for j in tl.static_range(i + 1):
+            entry = system[i * (i + 1) // 2 + j]
+            tl.store(row + j, entry, mask=there)
+            tl.store(systems + (problem * dof + j) * (dof + 1) + i, entry, mask=there)
 
 
 @triton.jit(do_not_specialize=['num_problems', 'per_object', 'num_points', 'count', 'num_iter'])
@@ -197,11 +226,8 @@ def solve_kernel(
         store_tuple(poses + dim * problem, pose, there)
     else:
         # the start is accepted as if it were the first step
-        trial, step, system, cost = pose, (), (), zero
-        for _ in tl.static_range(dof):
-            step = step + (zero,)
-        for _ in tl.static_range(dof * (dof + 3) // 2):
-            system = system + (zero,)
+        trial, cost = pose, zero
+        step, system = zeros(zero, dof), zeros(zero, dof * (dof + 3) // 2)
         radius, factor = zero + FIRST_RADIUS, zero + 2.0
         for iteration in range(num_iter + 1):
             trial_cost, trial_system = linearize(
@@ -212,14 +238,9 @@ def solve_kernel(
                 predicted = predicted_change(system, step, dof)
                 ratio = (trial_cost - cost) / predicted
                 accept = (ratio >= LEAST) & (predicted < 0.0)
-                turned = 2.0 * ratio - 1.0
-                shrink = at_least(1.0 - turned * turned * turned, 1.0 / 3.0)
-                grown = at_most(
-                    at_least(tl.where(accept, radius / shrink, radius), EPS), MAX_RADIUS
-                )
-                grown = tl.where(accept, grown, grown / factor)
-                radius = tl.where(begins, radius, grown)
-                factor = tl.where(accept | begins, 2.0, 2.0 * factor)
+                next_radius, next_factor = adapt(accept, ratio, radius, factor, EPS, MAX_RADIUS)
+                radius = tl.where(begins, radius, next_radius)
+                factor = tl.where(begins, factor, next_factor)
             else:
                 accept = trial_cost < cost
             accept = accept | begins
@@ -233,10 +254,4 @@ def solve_kernel(
                 trial = retract(trial, descend(trial_system, radius, EPS, 0.0, 0.0, dof), YAW)
         store_tuple(poses + dim * problem, pose, there)
         tl.store(costs + problem, cost, mask=there)
-        for i in tl.static_range(dof):
-            row = systems + (problem * dof + i) * (dof + 1)
-            tl.store(row + dof, system[dof * (dof + 1) // 2 + i], mask=there)
-            for j in tl.static_range(i + 1):
-                entry = system[i * (i + 1) // 2 + j]
-                tl.store(row + j, entry, mask=there)
-                tl.store(systems + (problem * dof + j) * (dof + 1) + i, entry, mask=there)
+        store_system(systems, problem, system, there, dof)

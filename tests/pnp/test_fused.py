@@ -171,7 +171,7 @@ def kernels(counter) -> int:
 
 
 def test_same_bits_whatever_the_neighbours(random_objects):
-    pose_type, problem, start, _ = make_case(random_objects, torch.float32, 4, 3)
+    pose_type, problem, start, _ = make_case(random_objects, torch.float32, 4, 3, DEVICE)
     together = FUSED.solve(pose_type, problem, start, LMSolver(num_iter=3))
     alone = FUSED.solve(pose_type, problem.slice(1, 2), start[1:2], LMSolver(num_iter=3))
     assert torch.equal(together.pose[1:2], alone.pose)

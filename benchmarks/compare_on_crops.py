@@ -53,7 +53,7 @@ DETECTORS = {
     'EPro-PnP, branches': 'epropnp_det_branches_crops.py',
     'FCOS3D': 'fcos3d_crops.py',
 }
-"""The configs; the last one is what the others are compared with."""
+"""Their configs."""
 SPEC = CropSpec(size=80, focal=330.0, min_side=16.0, room=(1.15, 1.15))
 
 
@@ -95,6 +95,14 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('--out', default='work_dirs/compare_on_crops', help='gets everything')
+    parser.add_argument(
+        '--detectors',
+        nargs='+',
+        choices=list(DETECTORS),
+        default=list(DETECTORS),
+        metavar='NAME',
+        help='the others are compared with the last one: ' + '; '.join(DETECTORS),
+    )
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], help='first one: tuning')
     parser.add_argument('--rates', nargs='+', type=float, default=[1e-3, 2e-3], metavar='RATE')
     parser.add_argument('--iters', type=int, help='steps of each; by default those of the config')
@@ -277,8 +285,9 @@ def report(args: argparse.Namespace, runs: Sequence[Run]) -> str:
 
 def gaps(runs: Sequence[Run]) -> str:
     """A line for each detector but the last: by how much its values are larger, same cars."""
-    *names, peer = DETECTORS
-    answers_of = {name: [run.curve[-1] for run in runs if run.title == name] for name in DETECTORS}
+    titles = dict.fromkeys(run.title for run in runs)
+    answers_of = {name: [run.curve[-1] for run in runs if run.title == name] for name in titles}
+    *names, peer = titles
     lines = []
     for name in names:
         parts = []
@@ -297,7 +306,7 @@ def main() -> None:
     runs: list[Run] = []
     try:
         objects = prepare_objects(args)
-        rates = {name: choose_rate(args, name, objects) for name in DETECTORS}
+        rates = {name: choose_rate(args, name, objects) for name in args.detectors}
         for seed in args.seeds:
             for name, rate in rates.items():
                 choice = Choice(name, rate, seed)

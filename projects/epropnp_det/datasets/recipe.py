@@ -45,6 +45,7 @@ META_KEYS = [
     'flip',
     'cam2img',
     'img2net',
+    'ground_plane',
     'img_norm_cfg',
     'box_type_3d',
     'box_mode_3d',

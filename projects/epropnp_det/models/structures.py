@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+UNKNOWN_PLANE = (float('nan'),) * 3
+
 
 def as_indices(keep: Tensor) -> Tensor:
     """Indices of what a mask keeps; every indexing by the mask itself would wait for the device.
@@ -37,12 +39,15 @@ class ImageGeometry(NamedTuple):
         img2net: Original pixel -> network pixel, affine, (B, 3, 3).
         img_size: Width and height of the original images, (B, 2).
         net_size: Width and height of the valid network canvas, without padding, (B, 2).
+        ground_planes: Vectors ``n`` with ``n @ p = 1`` for the points p of the ground in the camera
+            frame, as the cameras are mounted, in 1 / m, NaN where that is unknown, (B, 3).
     """
 
     cam2img: Tensor
     img2net: Tensor
     img_size: Tensor
     net_size: Tensor
+    ground_planes: Tensor | None = None
 
     @property
     def flipped(self) -> Tensor:
@@ -55,6 +60,8 @@ class ImageGeometry(NamedTuple):
         cls, img_metas: Sequence[dict], device: torch.device | str = 'cpu'
     ) -> ImageGeometry:
         """Collects ``cam2img``, ``img2net``, ``ori_shape`` and ``img_shape`` of mmdet3d metas.
+
+        Also ``ground_plane`` of those that have it.
 
         Raises:
             KeyError: If the pipeline did not collect one of these keys.
@@ -77,6 +84,7 @@ class ImageGeometry(NamedTuple):
             img2net=stack([meta['img2net'] for meta in img_metas]),
             img_size=stack([meta['ori_shape'][1::-1] for meta in img_metas]),
             net_size=stack([meta['img_shape'][1::-1] for meta in img_metas]),
+            ground_planes=stack([meta.get('ground_plane', UNKNOWN_PLANE) for meta in img_metas]),
         )
 
 

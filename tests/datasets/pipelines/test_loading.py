@@ -30,6 +30,13 @@ def test_loads_a_file_and_copies_the_intrinsics(image_file, suffix):
     assert INTRINSICS[0][0] == 100.0
 
 
+def test_knows_the_ground_where_the_record_tells_the_mounting(image_file):
+    mounting = dict(cam2ego_rotation=[0.5, -0.5, 0.5, -0.5], cam2ego_translation=[1.7, 0, 1.6])
+    assert 'ground_plane' not in LoadImageMono3D()(results(image_file))
+    loaded = LoadImageMono3D()(results(image_file, **mounting))
+    np.testing.assert_allclose(loaded['ground_plane'], [0, 1 / 1.6, 0], atol=1e-6)
+
+
 def test_takes_an_image_in_memory(image_file):
     image = cv2.imread(str(image_file / 'image.png'))
     info = {'cam_intrinsic': INTRINSICS}

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from epropnp_det.models.correspondence.image_transform import network_to_image
-from epropnp_det.models.decoding import decode_detections, posterior_score
+from epropnp_det.models.decoding import Ground, decode_detections, posterior_score
 from epropnp_det.models.structures import Correspondences, ImageGeometry
 from epropnp_det.models.targets import Candidates, volume_centers
 from epropnp_det.pnp import EProPnP4DoF, MonteCarloResult, PerspectiveCamera
@@ -225,3 +225,20 @@ def test_correspondences_stay_with_their_detection():
     torch.testing.assert_close(found.w2d, torch.full((4, 64, 2), 10 / 64))
     plain = decode_detections(candidates, correspondences, solution, geometry)
     assert plain.x3d is plain.x2d is plain.w2d is None
+
+
+@pytest.mark.parametrize('mounting', [None, [float('nan')] * 3, [0.0, 1 / 1.8, 0.0]])
+def test_objects_stand_on_the_ground_where_it_is_known_and_wished_for(mounting):
+    geometry = make_geometry()
+    correspondences = make_correspondences(geometry)
+    # As far off as 64 points of 2 pixels leave it.
+    correspondences = correspondences._replace(scale=torch.full((5, 2), 0.5))
+    solution = solve(correspondences)
+    geometry = geometry._replace(ground_planes=mounting and torch.tensor([mounting]))
+    plain = decode_detections(make_candidates(), correspondences, solution, geometry)
+    ground = Ground(height_std=0.01, slope_std=0.001)
+    found = decode_detections(make_candidates(), correspondences, solution, geometry, ground=ground)
+    known = mounting is not None and mounting[0] == 0
+    assert torch.equal(found.boxes3d, plain.boxes3d) != known
+    bottom = [d.boxes3d[:, 4] + d.boxes3d[:, 1] / 2 - 1.8 for d in (plain, found)]
+    assert not known or bottom[1].abs().median() < 0.7 * bottom[0].abs().median()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,55 +11,13 @@ from epropnp_det.pnp import MonteCarloResult, PnPResult
 
 from ...boxes.tensors import project_boxes
 from ..losses import distance_score
-from ..structures import Correspondences, ImageGeometry, as_indices
+from ..structures import Correspondences, ImageGeometry
 from ..targets import Candidates
+from .detections import Detections
+from .ground import Ground, stand_on_ground
 from .suppression import bev_nms, projected_nms
 
-__all__ = ['Detections', 'decode_detections', 'posterior_score']
-
-
-class Detections(NamedTuple):
-    """Detected objects of a batch, ``n`` of all images in one axis, best first.
-
-    Attributes:
-        boxes3d: ``[l, h, w, x, y, z, yaw]``, camera frame, geometric centre, (n, 7).
-        scores: Final scores, (n,).
-        labels: Class indices, (n,).
-        attributes: Attribute indices, legal for the class, (n,).
-        velocities: Camera-frame velocity (x, z) in m/s, (n, 2).
-        bboxes: Projected boxes x1 y1 x2 y2 in original pixels, edge based, (n, 4).
-        cls_scores: Classification scores, (n,).
-        pose_cov: Covariance of ``[x, y, z, yaw]``, (n, 4, 4).
-        img_inds: Index of the image in the batch, (n,).
-        samples: Monte Carlo samples ``[x, y, z, yaw]`` of the pose posterior, (n, S, 4); None where
-            none were drawn, as the two following.
-        log_weights: Unnormalised log-weights of the samples, (n, S).
-        ess: Effective sample size in [1, S], (n,). Near 1 the samples say nothing.
-        x3d: Object-frame points in metres, (n, N, 3); None unless asked for, as the two following.
-        x2d: Their image points in original pixels, (n, N, 2).
-        w2d: Their weights per axis, (n, N, 2).
-    """
-
-    boxes3d: Tensor
-    scores: Tensor
-    labels: Tensor
-    attributes: Tensor
-    velocities: Tensor
-    bboxes: Tensor
-    cls_scores: Tensor
-    pose_cov: Tensor
-    img_inds: Tensor
-    samples: Tensor | None = None
-    log_weights: Tensor | None = None
-    ess: Tensor | None = None
-    x3d: Tensor | None = None
-    x2d: Tensor | None = None
-    w2d: Tensor | None = None
-
-    def select(self, keep: Tensor) -> Detections:
-        """The detections that ``keep`` (bool mask or indices) names."""
-        keep = as_indices(keep)
-        return Detections(*(None if field is None else field[keep] for field in self))
+__all__ = ['decode_detections', 'posterior_score']
 
 
 def posterior_score(solution: MonteCarloResult) -> Tensor:
@@ -86,6 +43,7 @@ def decode_detections(
     nms_iou_bev: float = 0.25,
     min_bbox_side: float = 4.0,
     mc_score_ratio: float = 0.0,
+    ground: Ground | None = None,
     pixel_center: float = 0.5,
     with_points: bool = False,
 ) -> Detections:
@@ -102,6 +60,8 @@ def decode_detections(
         min_bbox_side: Projected boxes with a shorter side are dropped, in original pixels.
         mc_score_ratio: Share ``a`` of the posterior in the 3D score,
             ``predicted^(1 - a) * posterior_score^a``; needs Monte Carlo samples unless 0.
+        ground: Objects stand on the ground as ``geometry`` has it, see :func:`stand_on_ground`;
+            None, as published: anywhere.
         pixel_center: As for :func:`project_boxes`.
         with_points: Whether detections keep their correspondences.
 
@@ -143,12 +103,10 @@ def decode_detections(
     )
     finite = boxes3d.isfinite().all(dim=1) & detections.scores.isfinite()
     large = (bboxes[:, 2:] - bboxes[:, :2]).amin(dim=1) >= min_bbox_side
-    return _suppress(detections.select(solution.valid & finite & large), nms_iou2d, nms_iou_bev)
-
-
-def _suppress(found: Detections, nms_iou2d: float, nms_iou_bev: float) -> Detections:
-    """NMS per image and class, on projected boxes and then in bird's-eye view; best first."""
+    found = detections.select(solution.valid & finite & large)
     found = found.select(projected_nms(found.bboxes, found.scores, _groups(found), nms_iou2d))
+    if ground is not None and geometry.ground_planes is not None:
+        found = stand_on_ground(found, geometry.ground_planes, ground)
     return found.select(bev_nms(found.boxes3d, found.scores, _groups(found), nms_iou_bev))
 
 

@@ -14,7 +14,14 @@ from ...boxes.instances import boxes3d_from_instance, join_instances, velocities
 from ..builder import build_pnp, merged
 from ..class_agreement import check_class_counts, head_class_counts
 from ..correspondence.image_transform import shift_pixel_center
-from ..decoding import DenseMaps, Detections, cell_to_image, decode_detections, score_map
+from ..decoding import (
+    DenseMaps,
+    Detections,
+    Ground,
+    cell_to_image,
+    decode_detections,
+    score_map,
+)
 from ..structures import Correspondences, DenseOutput, GroundTruth, ImageGeometry, as_indices
 from ..targets import Candidates, find_candidates, sample_objects, volume_centers
 from ..views import align_views, average_logits, merge_views
@@ -51,14 +58,17 @@ class EProPnPHead(BaseMono3DDenseHead):
         train_cfg: Not used; mmdet3d passes it.
         test_cfg: ``score_thr`` (on class score x centerness), ``max_per_img`` candidates,
             ``nms_iou2d``, ``nms_iou_bev``, ``fast_mode`` (Gauss-Newton instead of trust region),
-            ``mc_score_ratio`` (share of the posterior in the 3D score), ``with_samples`` (whether
-            detections carry their posterior), ``normalize_views`` (False: official flip test, whose
-            posterior is too narrow, docs/differences.md W26) and ``seed``.
+            ``mc_score_ratio`` (share of the posterior in the 3D score), ``ground`` (fields of
+            :class:`Ground`: objects stand on one plane, where the mounting of the camera is known;
+            None, as published: anywhere), ``with_samples`` (whether detections carry their
+            posterior), ``normalize_views`` (False: official flip test, whose posterior is too
+            narrow, docs/differences.md W26) and ``seed``.
         init_cfg: Initialisation config of mmcv.
 
     Raises:
         ValueError: If camera and correspondences disagree about the centre of the first pixel, the
-            strides about the pyramid, or the parts about the number of classes.
+            strides about the pyramid, or the parts about the number of classes; or if
+            ``test_cfg.ground`` is none.
     """
 
     def __init__(
@@ -96,6 +106,7 @@ class EProPnPHead(BaseMono3DDenseHead):
         self.class_attributes = class_attributes
         self.min_bbox_side = min_bbox_side
         self.test_cfg = dict(test_cfg or {})
+        Ground.from_config(self.test_cfg.get('ground'))  # refuses now what it would refuse later
         self.num_classes = self.detector.num_classes
         check_class_counts(head_class_counts(self), class_attributes, self.correspondence.num_attrs)
         self.pixel_center = _same_pixel_center(camera, correspondence)
@@ -283,6 +294,7 @@ class EProPnPHead(BaseMono3DDenseHead):
             nms_iou2d=cfg.get('nms_iou2d', 0.8),
             nms_iou_bev=cfg.get('nms_iou_bev', 0.25),
             mc_score_ratio=mc_score_ratio,
+            ground=Ground.from_config(cfg.get('ground')),
             pixel_center=self.pixel_center,
             with_points=with_points,
         )

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epropnp_det.models.auxiliary import sight_heading
+from epropnp_det.models.auxiliary import join_headings, sight_heading
 
 ANGLES = st.floats(-math.pi, math.pi)
 
@@ -33,3 +33,24 @@ def test_mirroring_negates_the_part_to_the_right(yaw, x, z):
     mirrored = torch.tensor([[-x, 1.0, z, math.pi - yaw]], dtype=torch.float64)
     expected = sight_heading(pose) * torch.tensor([-1.0, 1.0], dtype=torch.float64)
     torch.testing.assert_close(sight_heading(mirrored), expected)
+
+
+def sight_pose(yaw, x=3.0, z=20.0):
+    return torch.tensor([[x, 1.0, z, yaw]], dtype=torch.float64)
+
+
+@given(ANGLES, st.floats(-3, 3), st.floats(-20, 20), st.floats(1, 50))
+def test_two_equal_headings_meet_in_the_middle(yaw, turn, x, z):
+    other = sight_heading(sight_pose(yaw + turn, x, z))
+    joined = join_headings(sight_pose(yaw, x, z), other, 1.0)
+    torch.testing.assert_close(joined, torch.tensor([turn / 2], dtype=torch.float64))
+
+
+@given(ANGLES, ANGLES)
+def test_what_is_sure_counts_more(yaw, other):
+    pose, heading = sight_pose(yaw), sight_heading(sight_pose(other))
+    turn = math.remainder(other - yaw, 2 * math.pi)
+    found = [float(join_headings(pose, length * heading, 2.0)) for length in (0, 0.2, 1.0, 1e6)]
+    assert found[0] == 0 and abs(math.remainder(found[3] - turn, 2 * math.pi)) < 1e-5
+    by_hand = math.atan2(0.4 * math.sin(turn), 1 + 0.4 * math.cos(turn))
+    assert abs(found[1] - by_hand) < 1e-9

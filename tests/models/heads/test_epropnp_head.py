@@ -10,6 +10,7 @@ from mmdet3d.core import CameraInstance3DBoxes
 from mmdet3d.models import build_model
 
 from epropnp_det.boxes.tensors import projected_bounds
+from epropnp_det.models.auxiliary import sight_heading
 from epropnp_det.models.structures import GroundTruth, ImageGeometry
 
 LOSSES = {
@@ -197,6 +198,40 @@ def test_attributes_are_legal_for_the_class(model, config):
         int(attribute) in allowed[int(label)]
         for attribute, label in zip(found.attributes, found.labels)
     )
+
+
+def test_the_direct_answer_for_the_heading_may_join_the_solver(config):
+    """At a weight that leaves nothing of the solver's yaw, objects look where the branch says."""
+    cfg = copy.deepcopy(config)
+    cfg.bbox_head.heading = dict(type='HeadingBranch', loss=dict(type='SmoothL1Loss'))
+    cfg.test_cfg = dict(score_thr=0.0, max_per_img=20)
+    torch.manual_seed(0)
+    model = build_model(cfg).eval()
+    torch.nn.init.zeros_(model.bbox_head.heading.branch.weight)
+    model.bbox_head.heading.branch.bias.data = torch.tensor([0.6, 0.8])
+    batch = make_batch()
+    found = []
+    for weight in (0.0, 1e6):
+        model.bbox_head.test_cfg['heading_weight'] = weight
+        with torch.no_grad():
+            feats = model.extract_feat(batch['img'])
+            found.append(model.bbox_head.simple_test(feats, batch['img_metas']))
+    assert set(found[1].img_inds.tolist()) == {0, 1}
+    sides = torch.tensor([0.6, -0.6])[found[1].img_inds]  # the second image is mirrored
+    expected = torch.stack([sides, torch.full_like(sides, 0.8)], dim=1)
+    torch.testing.assert_close(sight_heading(found[1].boxes3d[:, 3:]), expected, atol=1e-4, rtol=0)
+    assert (sight_heading(found[0].boxes3d[:, 3:]) - expected[0]).abs().amax() > 0.1
+
+
+@pytest.mark.parametrize(
+    'test_cfg, message',
+    [(dict(heading_weight=1.0), 'bbox_head.heading'), (dict(ground=dict(hight=1)), 'hight')],
+)
+def test_options_that_cannot_be_are_refused_early(config, test_cfg, message):
+    cfg = copy.deepcopy(config)
+    cfg.test_cfg = test_cfg
+    with pytest.raises(ValueError, match=message):
+        build_model(cfg)
 
 
 def test_no_candidate_gives_empty_results(model):

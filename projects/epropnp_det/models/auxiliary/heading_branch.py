@@ -1,8 +1,8 @@
-"""Teaches early which end of an object is its front; training only.
+"""Teaches early which end of an object is its front, and may say so at test time.
 
 The pose loss sees a wrong end as two separate modes of the posterior and has to learn features that
-tell them apart through a solver. This branch asks the object feature directly. No box is made of
-its answer.
+tell them apart through a solver. This branch asks the object feature directly. Its answer can join
+that of the solver (docs/method.md 4.7); as published, no box is made of it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from torch.nn.functional import normalize
 
 from ..correspondence import SampledObjects
 from ..correspondence.image_transform import mirror
-from ..structures import GroundTruth, ImageGeometry, ObjectSamples
+from ..structures import GroundTruth, ImageGeometry, ObjectQueries, ObjectSamples
 from .linear_branch import LinearBranch
 
-__all__ = ['HeadingBranch', 'sight_heading']
+__all__ = ['HeadingBranch', 'join_headings', 'sight_heading']
 
 
 def sight_heading(pose: Tensor) -> Tensor:
@@ -35,6 +35,21 @@ def sight_heading(pose: Tensor) -> Tensor:
     return torch.stack([(forward * right).sum(1), (forward * sight).sum(1)], dim=1)
 
 
+def join_headings(pose: Tensor, heading: Tensor, weight: float) -> Tensor:
+    """By how much poses turn if their heading is the mean of theirs and another one, (n,).
+
+    Args:
+        pose: ``[x, y, z, yaw]``, (n, 4).
+        heading: Direction against the line of sight as of :func:`sight_heading`, as long as it is
+            certain, (n, 2).
+        weight: What a unit heading counts beside the pose's own.
+    """
+    own = sight_heading(pose)
+    joined = own + weight * heading
+    # Both are seen from above with x to the right, and yaw turns x towards -z.
+    return torch.atan2(own[:, 1] * joined[:, 0] - own[:, 0] * joined[:, 1], (own * joined).sum(1))
+
+
 @HEADS.register_module()
 class HeadingBranch(LinearBranch):
     """A linear layer from the object feature to the forward direction, and its loss."""
@@ -50,6 +65,11 @@ class HeadingBranch(LinearBranch):
         geometry: ImageGeometry,
     ) -> tuple[Tensor, Tensor]:
         """See :class:`LinearBranch`."""
-        flipped = geometry.flipped[samples.queries.img_inds]
-        predicted = mirror(self.branch(sampled.feature), 0, flipped)
+        predicted = self.answer(sampled, samples.queries, geometry)
         return predicted, sight_heading(gt.boxes3d[samples.gt_inds, 3:])
+
+    def answer(
+        self, sampled: SampledObjects, queries: ObjectQueries, geometry: ImageGeometry
+    ) -> Tensor:
+        """Forward directions against the line of sight, shorter where they are unsure, (n, 2)."""
+        return mirror(self.branch(sampled.feature), 0, geometry.flipped[queries.img_inds])

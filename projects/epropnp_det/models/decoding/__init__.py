@@ -1,6 +1,6 @@
 """From poses and scores to detections."""
 
-from .decoder import decode_detections, posterior_score
+from .decoder import decode_detections, posterior_score, turned
 from .dense_maps import DenseMaps, cell_to_image, score_map
 from .detections import Detections
 from .ground import Ground, stand_on_ground
@@ -17,4 +17,5 @@ __all__ = [
     'projected_nms',
     'score_map',
     'stand_on_ground',
+    'turned',
 ]

@@ -17,7 +17,7 @@ from .detections import Detections
 from .ground import Ground, stand_on_ground
 from .suppression import bev_nms, projected_nms
 
-__all__ = ['decode_detections', 'posterior_score']
+__all__ = ['decode_detections', 'posterior_score', 'turned']
 
 
 def posterior_score(solution: MonteCarloResult) -> Tensor:
@@ -31,6 +31,20 @@ def posterior_score(solution: MonteCarloResult) -> Tensor:
     """
     deviation = (solution.samples - solution.pose)[..., [0, 2]].norm(dim=-1)  # (S, n)
     return (solution.log_weights.softmax(0) * distance_score(deviation)).sum(0)
+
+
+def turned(solution: PnPResult | MonteCarloResult, turns: Tensor) -> PnPResult | MonteCarloResult:
+    """Poses and samples with other yaws.
+
+    Args:
+        solution: Poses of ``n`` objects.
+        turns: What is added to the yaw of each, (n,).
+    """
+    turn = torch.nn.functional.pad(turns[:, None], (3, 0))  # of x, y, z and yaw
+    fields = dict(pose=solution.pose + turn)
+    if isinstance(solution, MonteCarloResult):
+        fields.update(samples=solution.samples + turn)
+    return solution._replace(**fields)
 
 
 def decode_detections(

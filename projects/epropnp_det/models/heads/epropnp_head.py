@@ -11,8 +11,10 @@ from mmdet3d.models.dense_heads.base_mono3d_dense_head import BaseMono3DDenseHea
 from torch import Tensor
 
 from ...boxes.instances import boxes3d_from_instance, join_instances, velocities_from_instance
+from ..auxiliary import join_headings
 from ..builder import build_pnp, merged
 from ..class_agreement import check_class_counts, head_class_counts
+from ..correspondence import SampledObjects
 from ..correspondence.image_transform import shift_pixel_center
 from ..decoding import (
     DenseMaps,
@@ -21,8 +23,16 @@ from ..decoding import (
     cell_to_image,
     decode_detections,
     score_map,
+    turned,
 )
-from ..structures import Correspondences, DenseOutput, GroundTruth, ImageGeometry, as_indices
+from ..structures import (
+    Correspondences,
+    DenseOutput,
+    GroundTruth,
+    ImageGeometry,
+    ObjectQueries,
+    as_indices,
+)
 from ..targets import Candidates, find_candidates, sample_objects, volume_centers
 from ..views import align_views, average_logits, merge_views
 
@@ -60,15 +70,16 @@ class EProPnPHead(BaseMono3DDenseHead):
             ``nms_iou2d``, ``nms_iou_bev``, ``fast_mode`` (Gauss-Newton instead of trust region),
             ``mc_score_ratio`` (share of the posterior in the 3D score), ``ground`` (fields of
             :class:`Ground`: objects stand on one plane, where the mounting of the camera is known;
-            None, as published: anywhere), ``with_samples`` (whether detections carry their
-            posterior), ``normalize_views`` (False: official flip test, whose posterior is too
-            narrow, docs/differences.md W26) and ``seed``.
+            None, as published: anywhere), ``heading_weight`` (what the answer of ``heading`` counts
+            beside the solver's; 0, as published: nothing), ``with_samples`` (whether detections
+            carry their posterior), ``normalize_views`` (False: official flip test, whose posterior
+            is too narrow, docs/differences.md W26) and ``seed``.
         init_cfg: Initialisation config of mmcv.
 
     Raises:
         ValueError: If camera and correspondences disagree about the centre of the first pixel, the
-            strides about the pyramid, or the parts about the number of classes; or if
-            ``test_cfg.ground`` is none.
+            strides about the pyramid, or the parts about the number of classes; or if ``test_cfg``
+            names what is not there.
     """
 
     def __init__(
@@ -107,6 +118,8 @@ class EProPnPHead(BaseMono3DDenseHead):
         self.min_bbox_side = min_bbox_side
         self.test_cfg = dict(test_cfg or {})
         Ground.from_config(self.test_cfg.get('ground'))  # refuses now what it would refuse later
+        if self.test_cfg.get('heading_weight', 0.0) > 0 and self.heading is None:
+            raise ValueError('test_cfg.heading_weight needs the branch bbox_head.heading')
         self.num_classes = self.detector.num_classes
         check_class_counts(head_class_counts(self), class_attributes, self.correspondence.num_attrs)
         self.pixel_center = _same_pixel_center(camera, correspondence)
@@ -232,16 +245,20 @@ class EProPnPHead(BaseMono3DDenseHead):
         candidates = find_candidates(
             average_logits(outputs), cfg.get('score_thr', 0.04), cfg.get('max_per_img', 256)
         )
+        views = [
+            (self._sample(view, queries, geometry), queries, geometry)
+            for view, geometry, queries in zip(feats, geometries, map(candidates.queries, outputs))
+        ]
         correspondences = merge_views(
-            [
-                self.correspondence(
-                    self.correspondence.encode(view, geometry), candidates.queries(output), geometry
-                )
-                for view, output, geometry in zip(feats, outputs, geometries)
-            ],
+            [self.correspondence.predict(*view) for view in views],
             normalize=cfg.get('normalize_views', True),
         )
-        return self._decode(candidates, correspondences, geometries[0], with_samples, with_points)
+        heading = None
+        if cfg.get('heading_weight', 0.0) > 0:
+            heading = torch.stack([self.heading.answer(*view) for view in views]).mean(0)
+        return self._decode(
+            candidates, correspondences, heading, geometries[0], with_samples, with_points
+        )
 
     @torch.no_grad()
     def dense_maps(self, feats: Sequence[Tensor], img_metas: list[dict]) -> list[DenseMaps]:
@@ -263,10 +280,17 @@ class EProPnPHead(BaseMono3DDenseHead):
             for index in range(len(img_metas))
         ]
 
+    def _sample(
+        self, feats: Sequence[Tensor], queries: ObjectQueries, geometry: ImageGeometry
+    ) -> SampledObjects:
+        features = self.correspondence.encode(feats, geometry)
+        return self.correspondence.sample(features, queries, geometry)
+
     def _decode(
         self,
         candidates: Candidates,
         correspondences: Correspondences,
+        heading: Tensor | None,
         geometry: ImageGeometry,
         with_samples: bool,
         with_points: bool,
@@ -285,6 +309,9 @@ class EProPnPHead(BaseMono3DDenseHead):
             fast_mode=cfg.get('fast_mode', True),
             generator=generator,
         )
+        if heading is not None:
+            turns = join_headings(solution.pose, heading, cfg['heading_weight'])
+            solution = turned(solution, turns)
         return decode_detections(
             candidates,
             correspondences,

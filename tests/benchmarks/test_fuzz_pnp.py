@@ -1,8 +1,12 @@
 """A short run of the fuzzer, and proof that it notices broken promises."""
 
+import sys
+from collections import Counter
+
 import pytest
 import torch
 
+from epropnp_det.pnp.backend import SWITCH
 from epropnp_det.pnp.reference.frames import finite_objects
 from support.scripts import load
 
@@ -49,3 +53,12 @@ def test_notices_changed_neighbours(fuzz, monkeypatch):
     monkeypatch.setattr(fuzz.LMSolver, 'solve', leaking)
     _, broken = fuzz.run(600, seed=7)
     assert any('neighbour changed' in reason for reason in broken)
+
+
+def test_takes_the_backend_that_is_named(fuzz, monkeypatch, capsys):
+    monkeypatch.setattr(fuzz, 'run', lambda *_, **__: (Counter({'(flagged invalid)': 0}), []))
+    monkeypatch.setattr(sys, 'argv', ['fuzz_pnp.py', '--backend', 'reference'])
+    monkeypatch.setenv(SWITCH, 'planar')
+    with pytest.raises(SystemExit, match='0|False'):
+        fuzz.main()
+    assert 'backend reference\n' in capsys.readouterr().out

@@ -51,6 +51,20 @@ if CUDA_HOME and torch.cuda.is_available():
 print(torch.cuda.is_available(), torch.version.cuda or '', nvcc, sep='|')
 """
 
+# Run in the environment: the layer as detectors call it, so that its loops are compiled and kept in
+# the user's cache now and not while the first images wait.
+LAYER_TEST = """
+import torch
+from epropnp_det.pnp import EProPnP4DoF, PerspectiveCamera
+torch.manual_seed(0)
+x3d, x2d, w2d = torch.randn(8, 64, 3), 300 * torch.rand(8, 64, 2), torch.rand(8, 64, 2)
+cam2img = torch.tensor([[500.0, 0, 150], [0, 500, 150], [0, 0, 1]])
+camera = PerspectiveCamera.from_image_size(cam2img, torch.tensor([300, 300]))
+result = EProPnP4DoF().monte_carlo_forward(x3d, x2d, w2d, camera, fast_mode=True)
+assert result.valid.all(), 'the layer finds no poses'
+print('the layer solves')
+"""
+
 
 class Step(NamedTuple):
     """One stage of the set-up: skipped while its stamp holds the same key."""
@@ -121,6 +135,13 @@ class Environment:
             ('no_deps', 'mmdet3d, devkits', ('no_deps.txt',), '', self._no_deps),
             ('package', 'epropnp_det, editable', (), self._package_key(), self._package),
             ('check', 'importing it all', (), '', self._check),
+            (
+                'layer',
+                "compiling the layer's loops (half a minute)",
+                (),
+                self._loops(),
+                self._layer,
+            ),
         )
         steps, key = [], ''
         for name, title, files, extra, action in plan:
@@ -317,6 +338,14 @@ class Environment:
 
     def _check(self) -> None:
         self.run([self.python, str(self.root / 'projects/epropnp_det/compatibility.py')])
+
+    def _loops(self) -> str:
+        """What the loops rest on: they are compiled anew when one of them changes."""
+        sources = self.root.glob('projects/epropnp_det/pnp/compiled/*.py')
+        return digest(*(path.read_text() for path in sorted(sources)))
+
+    def _layer(self) -> None:
+        self.run([self.python, '-c', LAYER_TEST])
 
 
 def remove(path: Path) -> None:

@@ -76,7 +76,7 @@ class TestPending:
 
     def test_an_interrupted_step_and_all_after_it(self, root):
         (root / '.venv/.setup/mmcv').unlink()
-        assert pending(root) == ['mmcv', 'no_deps', 'package', 'check']
+        assert pending(root) == ['mmcv', 'no_deps', 'package', 'check', 'layer']
 
     @pytest.mark.parametrize(
         ('name', 'first'), [('build.txt', 'tools'), ('dev.txt', 'packages'), ('mmcv.txt', 'mmcv')]
@@ -89,11 +89,17 @@ class TestPending:
     def test_a_moved_clone_reinstalls_the_package_only(self, root):
         moved = root.with_name('moved')
         root.rename(moved)
-        assert pending(moved) == ['package', 'check']
+        assert pending(moved) == ['package', 'check', 'layer']
 
     def test_everything_when_the_interpreter_is_gone(self, root):
         (root / '.venv/bin/python').unlink()
         assert pending(root)[0] == 'tools'
+
+    def test_changed_loops_of_the_layer_are_compiled_again(self, root):
+        loops = root / 'projects/epropnp_det/pnp/compiled'
+        loops.mkdir(parents=True)
+        (loops / 'solver.py').write_text('new')
+        assert pending(root) == ['layer']
 
     def test_cuda_asked_for_after_a_build_without(self, root):
         assert pending(root, FORCE_CUDA='0') == []

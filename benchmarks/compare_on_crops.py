@@ -8,7 +8,7 @@ since FCOS3D knows none. What is there is kept: interrupted, or with more seeds,
 goes on. The backbone's file comes from tools/convert_mobilenet.py.
 
 Example:
-    python benchmarks/compare_on_crops.py --seeds 0 1 2
+    python benchmarks/compare_on_crops.py --detectors EPro-PnP FCOS3D --rates 1e-3
 """
 
 from __future__ import annotations

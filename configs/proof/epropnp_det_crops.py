@@ -35,5 +35,5 @@ model = dict(
     test_cfg=dict(score_thr=0.01, max_per_img=32),
 )
 optimizer = dict(paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.25)}))
-runner = dict(max_iters=300)
+runner = dict(max_iters=900)
 log_config = dict(interval=25)

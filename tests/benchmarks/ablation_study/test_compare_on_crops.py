@@ -6,7 +6,7 @@ import pytest
 import torch
 from ablation_study.answers import ask
 from ablation_study.crops import CropSpec, make_crops
-from compare_on_crops import DETECTORS, Choice, run_config
+from compare_on_crops import DETECTORS, Answers, Choice, Run, run_config
 from mmcv.parallel import collate, scatter
 from mmcv.runner import save_checkpoint
 from mmdet3d.datasets import build_dataset
@@ -97,3 +97,17 @@ def test_a_missing_backbone_is_named(tmp_path, capsys):
     with pytest.raises(SystemExit):
         compare_on_crops.parse_args(['--backbone', str(tmp_path / 'none.pth')])
     assert 'convert_mobilenet' in capsys.readouterr().err
+
+
+def test_the_last_of_the_detectors_is_what_the_others_are_compared_with(tmp_path):
+    """Two runs of cars whose yaws are 3 and 1 degrees off."""
+    (tmp_path / 'backbone.pth').touch()
+    given = ['--backbone', str(tmp_path / 'backbone.pth'), '--detectors', 'FCOS3D', 'EPro-PnP']
+    args = compare_on_crops.parse_args(given)
+    runs = []
+    for name, yaw in zip(args.detectors, (3.0, 1.0)):
+        values = [np.full(20, yaw if field == 'yaw' else 0.05) for field in Answers._fields]
+        runs.append(Run(name, 0, [10], [Answers(*values)]))
+    line = compare_on_crops.gaps(runs)
+    assert line.startswith('FCOS3D less EPro-PnP, the same cars: ')
+    assert 'yaw error, median, degrees +2.0 (+2.0 to +2.0)' in line

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +62,12 @@ def config_of(meta: dict[str, Any], name: str | Path = 'the checkpoint') -> Conf
 
 
 def config_fingerprint(cfg: Config) -> str:
-    """Short hash of the whole content of a config, base files included."""
-    return hashlib.sha256(cfg.pretty_text.encode()).hexdigest()[:16]
+    """Short hash of the whole content of a config, base files included.
+
+    Not of its ``pretty_text``, which takes seconds to lay out.
+    """
+    content = json.dumps(cfg._cfg_dict.to_dict(), sort_keys=True, default=repr)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def with_data_root(cfg: Config, data_root: str | Path) -> Config:

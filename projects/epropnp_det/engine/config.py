@@ -66,7 +66,7 @@ def config_fingerprint(cfg: Config) -> str:
 
     Not of its ``pretty_text``, which takes seconds to lay out.
     """
-    content = json.dumps(cfg._cfg_dict.to_dict(), sort_keys=True, default=repr)
+    content = json.dumps(plain_config(cfg), sort_keys=True, default=repr)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

@@ -1,12 +1,14 @@
 """EPro-PnP against FCOS3D on equal terms: the same images, backbone, neck, optimiser and steps.
 
-Writes a synthetic nuScenes, trains both detectors with several seeds, evaluates them by the
-official devkit and writes table.md, results.json and comparison.png. Both configs are in
-configs/proof. Finished runs are kept: the same command goes on where it was, and with more seeds it
-trains only what is new.
+Fetches a backbone that knows ImageNet, writes a synthetic nuScenes, trains both detectors with
+several seeds, evaluates them by the official devkit and writes table.md, results.json and
+comparison.png. Both configs are in configs/proof. Finished runs are kept: the same command goes on
+where it was, and with more seeds it trains only what is new. With the data in place, two commands
+can train one detector each at the same time.
 
 Example:
     python tools/compare_detectors.py --seeds 0 1 2
+    python tools/compare_detectors.py --detectors FCOS3D    # one of them, beside the other
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -50,11 +53,14 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--work-dir', default='work_dirs/proof', help='where everything goes')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2], help='of the trainings')
+    parser.add_argument(
+        '--detectors', nargs='+', choices=list(DETECTORS), default=list(DETECTORS), help='to train'
+    )
     parser.add_argument('--iters', type=int, help='steps of both; by default those of the config')
-    parser.add_argument('--train-scenes', type=int, default=60)
-    parser.add_argument('--test-scenes', type=int, default=15)
-    parser.add_argument('--frames-per-scene', type=int, default=4)
-    parser.add_argument('--scale', type=float, default=0.2, help='of 1600 x 900 images')
+    parser.add_argument('--train-scenes', type=int, default=90)
+    parser.add_argument('--test-scenes', type=int, default=20)
+    parser.add_argument('--frames-per-scene', type=int, default=3)
+    parser.add_argument('--scale', type=float, default=0.25, help='of 1600 x 900 images')
     parser.add_argument('--data-seed', type=int, default=7, help='of the scenes')
     parser.add_argument('--workers', type=int, default=os.cpu_count() or 1, help='for rendering')
     parser.add_argument('--device', help='cpu, cuda; by default the GPU where there is one')
@@ -63,16 +69,22 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def localise(args: argparse.Namespace, name: str) -> Path:
-    """Writes the config of a detector with its data below the work dir."""
+    """Writes the config of a detector with its data and its backbone below the work dir."""
     work = Path(args.work_dir)
     cfg = with_data_root(load_config(DETECTORS[name]), work / 'train')
     root = f'{work / "test"}/'
     for part in (cfg.data.val, cfg.data.test):
         file = f'{root}nuscenes_infos_val_mono3d.coco.json'
         part.update(data_root=root, img_prefix=root, ann_file=file, eval_ranges=RANGES)
+    cfg.model.backbone.init_cfg.checkpoint = str(backbone(args))
     if args.iters is not None:
         cfg.runner.max_iters = args.iters
     return write_config(cfg, work / f'{DETECTORS[name].stem}.py')
+
+
+def backbone(args: argparse.Namespace) -> Path:
+    """File of the weights that both start from."""
+    return Path(args.work_dir) / 'mobilenet_v2.pth'
 
 
 def run_dir(args: argparse.Namespace, name: str, seed: int) -> Path:
@@ -80,8 +92,8 @@ def run_dir(args: argparse.Namespace, name: str, seed: int) -> Path:
     return Path(args.work_dir) / f'{DETECTORS[name].stem}_seed{seed}'
 
 
-def plan(args: argparse.Namespace) -> list[Step]:
-    """Data once, then training and testing of each detector and seed, seeds outside."""
+def preparation(args: argparse.Namespace) -> list[Step]:
+    """What all runs share: the data of training and test, and the backbone."""
     work, tools = Path(args.work_dir), ROOT / 'tools'
     steps = []
     for split, scenes in (('train', args.train_scenes), ('val', args.test_scenes)):
@@ -90,28 +102,48 @@ def plan(args: argparse.Namespace) -> list[Step]:
         sizes += ['--frames-per-scene', args.frames_per_scene, '--seed', args.data_seed]
         sizes += ['--workers', args.workers, '--no-statistics']
         file = root / f'nuscenes_infos_{split}_mono3d.coco.json'
-        seconds = (0.6 * scenes * args.frames_per_scene, 30)
+        seconds = (1.0 * scenes * args.frames_per_scene, 15)
         steps += data_steps(tools, root, file, 'v1.0-trainval', sizes, seconds, part=split)
-    device = ['--device', args.device] if args.device else []
-    for seed in args.seeds:
-        for name in DETECTORS:
-            config, out = localise(args, name), run_dir(args, name, seed)
-            cfg = load_config(config)
-            mark, options = config_fingerprint(cfg), [*device, '--seed', seed]
-            test = python(
-                tools / 'test.py', config, out / 'latest.pth', '--eval', 'bbox', '--work-dir',
-                out / 'eval', *options,
-            )  # fmt: skip
-            title = f'{name}, seed {seed}'
-            seconds = 0.6 * cfg.runner.max_iters
-            steps.append(
-                training_step(
-                    tools, config, cfg, out, seconds, options, f'train {title}', f'Train {title}'
-                )
-            )
-            metrics = (out / 'eval' / 'metrics.json',)
-            steps.append(Step(f'test {title}', f'Test {title}', test, 120, metrics, mark))
+    fetch = python(tools / 'convert_mobilenet.py', backbone(args), '--force')
+    steps.append(Step('backbone', 'Fetch ImageNet weights', fetch, 10, (backbone(args),)))
     return steps
+
+
+def run_steps(args: argparse.Namespace, name: str, seed: int) -> list[Step]:
+    """Training and testing of one detector with one seed.
+
+    They are done anew when what they start from is another one: each run has a state of its own, so
+    that two commands can share the work, and no chain sees that.
+    """
+    tools, config, out = ROOT / 'tools', localise(args, name), run_dir(args, name, seed)
+    cfg = load_config(config)
+    shared = [shlex.join(step.command[1:]) for step in preparation(args)]
+    mark = '; '.join([config_fingerprint(cfg), *shared])
+    options = [*(['--device', args.device] if args.device else []), '--seed', seed]
+    title = f'{name}, seed {seed}'
+    train = training_step(
+        tools, config, cfg, out, 0.75 * cfg.runner.max_iters, options, 'train', f'Train {title}'
+    )
+    test = python(
+        tools / 'test.py', config, out / 'latest.pth', '--eval', 'bbox', '--work-dir',
+        out / 'eval', *options,
+    )  # fmt: skip
+    metrics = (out / 'eval' / 'metrics.json',)
+    return [
+        train._replace(fingerprint=mark),
+        Step('test', f'Test {title}', test, 120, metrics, mark),
+    ]
+
+
+def run_all(args: argparse.Namespace) -> None:
+    """Does what is not done yet: data once, then each detector and seed, seeds outside."""
+    work = Path(args.work_dir)
+    StepChain(work / 'steps.json').run(preparation(args))
+    runs = [(name, seed) for seed in args.seeds for name in args.detectors]
+    for number, (name, seed) in enumerate(runs, start=1):
+        print(f'\n{name}, seed {seed}: run {number} of {len(runs)}', flush=True)
+        state = work / 'steps' / f'{run_dir(args, name, seed).name}.json'
+        StepChain(state).run(run_steps(args, name, seed))
 
 
 def read_runs(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
@@ -173,7 +205,7 @@ def main() -> None:
     work = Path(args.work_dir)
     try:
         if not args.report_only:
-            StepChain(work / 'steps.json').run(plan(args))
+            run_all(args)
     except (StepFailed, FileNotFoundError) as error:
         sys.exit(f'error: {error}')
     runs = read_runs(args)

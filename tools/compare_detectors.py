@@ -117,7 +117,7 @@ def run_steps(args: argparse.Namespace, name: str, seed: int) -> list[Step]:
     """
     tools, config, out = ROOT / 'tools', localise(args, name), run_dir(args, name, seed)
     cfg = load_config(config)
-    shared = [shlex.join(step.command[1:]) for step in preparation(args)]
+    shared = [shlex.join(step.command[2:]) for step in preparation(args)]
     mark = '; '.join([config_fingerprint(cfg), *shared])
     options = [*(['--device', args.device] if args.device else []), '--seed', seed]
     title = f'{name}, seed {seed}'

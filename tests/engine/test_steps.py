@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,19 @@ def test_another_command_runs_that_step_and_all_later_ones_anew(tmp_path):
     chain(tmp_path).run([step(tmp_path, n) for n in 'abc'])
     chain(tmp_path).run([step(tmp_path, 'a'), step(tmp_path, 'b', 'yy'), step(tmp_path, 'c')])
     assert [text(tmp_path, n) for n in 'abc'] == ['x', 'yy', 'x']
+
+
+def test_a_checkout_that_moved_does_nothing_again(tmp_path):
+    chain(tmp_path).run([step(tmp_path, n) for n in 'ab'])
+    moved = tmp_path / 'elsewhere'
+    moved.mkdir()
+    steps = []
+    for one in (step(tmp_path, n) for n in 'ab'):
+        _, script, *rest = one.command
+        (moved / Path(script).name).write_text(Path(script).read_text())
+        steps.append(one._replace(command=('/other/python', str(moved / Path(script).name), *rest)))
+    chain(tmp_path).run(steps)
+    assert [text(tmp_path, n) for n in 'ab'] == ['x', 'x']
 
 
 def test_fresh_runs_everything_anew(tmp_path, capfd):

@@ -69,8 +69,7 @@ class StepChain:
             left = sum(later.estimate for later in steps[number - 1 :])
             head = f'[{number}/{len(steps)}] {step.title}'
             known = self._state.get(step.name, {})
-            same = all(known.get(key) == value for key, value in _identity(step).items())
-            same = same and not dirty
+            same = _same(known, step) and not dirty
             if same and known.get('seconds') is not None and _complete(step):
                 print(f'{head}: done before in {_clock(known["seconds"])}', flush=True)
                 continue
@@ -123,7 +122,8 @@ class StepChain:
             return {}
 
     def _remember(self, step: Step, seconds: float | None) -> None:
-        self._state[step.name] = {**_identity(step), 'seconds': seconds}
+        identity = {'command': list(step.command), 'fingerprint': step.fingerprint}
+        self._state[step.name] = {**identity, 'seconds': seconds}
         self.state_file.parent.mkdir(parents=True, exist_ok=True)
         self.state_file.write_text(json.dumps(self._state, indent=1) + '\n')
 
@@ -132,8 +132,14 @@ def _complete(step: Step) -> bool:
     return all(output.exists() for output in step.outputs)
 
 
-def _identity(step: Step) -> dict[str, object]:
-    return {'command': list(step.command), 'fingerprint': step.fingerprint}
+def _same(known: dict, step: Step) -> bool:
+    """Whether a step was done as it is now; where the repository and its Python lie is no matter.
+
+    Else hours of work would be removed because a checkout has moved.
+    """
+    commands = [known.get('command', []), step.command]
+    done, wanted = ([Path(part).name for part in c[:2]] + list(c[2:]) for c in commands)
+    return done == wanted and known.get('fingerprint') == step.fingerprint
 
 
 def python(script: Path, *arguments: object) -> tuple[str, ...]:

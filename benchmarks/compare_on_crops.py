@@ -18,9 +18,7 @@ import copy
 import json
 import os
 import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
-from itertools import cycle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,12 +28,10 @@ import epropnp_det  # noqa: F401  first, since it keeps mmcv quiet
 import numpy as np
 import torch
 from ablation_study.answers import COLUMNS, Answers, ask, is_right
+from ablation_study.costs import costs
 from ablation_study.crops import CropSpec, make_crops
 from ablation_study.report import Run, difference, draw_intervals, markdown_table
 from mmcv import Config
-from mmcv.parallel import collate, scatter
-from mmdet3d.datasets import build_dataset
-from mmdet3d.models import build_model
 
 from epropnp_det.apis.chains import data_steps, training_step, write_config
 from epropnp_det.engine import (
@@ -43,7 +39,6 @@ from epropnp_det.engine import (
     StepFailed,
     config_fingerprint,
     load_config,
-    load_weights,
     with_data_root,
 )
 
@@ -210,63 +205,6 @@ def summary(found: Answers) -> str:
     return '; '.join(values)
 
 
-# ---- cost
-
-
-def costs(args: argparse.Namespace, objects: Path, trained: Mapping[str, Path]) -> str:
-    """Processor time of an iteration and of an image, in turns, and parameters, as a table.
-
-    Args:
-        args: The command line.
-        objects: Folder of the crops.
-        trained: Weights of each detector.
-    """
-    works = {
-        name: _work(run_config(args, Choice(name, 1e-5, 0), objects), weights)
-        for name, weights in trained.items()
-    }
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
-    for _ in range(args.repeats + 1):
-        for name, (_, train, test) in works.items():
-            times[name].append((_seconds(train), _seconds(test)))
-    lines = ['| detector | iteration, ms | image, ms | parameters |', '|---|---|---|---|']
-    for name, (parameters, _, _) in works.items():
-        iteration, image = np.median(times[name][1:], axis=0) * 1e3  # the first one warms up
-        lines.append(f'| {name} | {iteration:.0f} | {image:.0f} | {parameters / 1e6:.2f} M |')
-    return '\n'.join(lines) + '\n'
-
-
-def _seconds(work: Callable[[], None]) -> float:
-    begin = time.process_time()
-    work()
-    return time.process_time() - begin
-
-
-def _work(cfg: Config, weights: Path) -> tuple[int, Callable[[], None], Callable[[], None]]:
-    """Number of parameters, one training iteration, and one inference."""
-    model = build_model(cfg.model)
-    load_weights(model, weights)
-    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=1e-5)
-    dataset, tested = build_dataset(cfg.data.train), build_dataset(cfg.data.test)
-    size = cfg.data.samples_per_gpu
-    batch = scatter(collate([dataset[i] for i in range(size)], size), [-1])[0]
-    images = cycle([scatter(collate([tested[i]], 1), [-1])[0] for i in range(size)])
-
-    def train() -> None:
-        model.train()
-        loss = model.train_step(copy.deepcopy(batch), optimizer)['loss']
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    @torch.no_grad()
-    def test() -> None:
-        model.eval()
-        model(return_loss=False, rescale=True, **next(images))
-
-    return sum(p.numel() for p in model.parameters()), train, test
-
-
 # ---- report
 
 
@@ -313,11 +251,12 @@ def main() -> None:
                 steps = [run_config(args, choice, objects).runner.max_iters]
                 runs.append(Run(name, seed, steps, [answers(args, choice, objects, 'test')]))
             print('\n' + report(args, runs), flush=True)
-        trained = {
-            name: run_folder(args, Choice(name, rate, args.seeds[0])) / 'train' / 'latest.pth'
-            for name, rate in rates.items()
-        }
-        print(costs(args, objects, trained))
+        trained = {}
+        for name, rate in rates.items():
+            choice = Choice(name, rate, args.seeds[0])
+            weights = run_folder(args, choice) / 'train' / 'latest.pth'
+            trained[name] = run_config(args, choice, objects), weights
+        print(costs(trained, args.repeats))
     except (StepFailed, FileNotFoundError, ValueError) as error:
         sys.exit(f'error: {error}')
     print(f'table.md and intervals.png lie in {args.out}')

@@ -126,12 +126,12 @@ def run_steps(args: argparse.Namespace, name: str, seed: int) -> list[Step]:
     )
     test = python(
         tools / 'test.py', config, out / 'latest.pth', '--eval', 'bbox', '--work-dir',
-        out / 'eval', *options,
+        out / 'eval', '--out', out / 'eval' / 'results.pkl', *options,
     )  # fmt: skip
-    metrics = (out / 'eval' / 'metrics.json',)
+    found = tuple(out / 'eval' / name for name in ('metrics.json', 'results.pkl'))
     return [
         train._replace(fingerprint=mark),
-        Step('test', f'Test {title}', test, 120, metrics, mark),
+        Step('test', f'Test {title}', test, 120, found, mark),
     ]
 
 

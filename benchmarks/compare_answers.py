@@ -1,0 +1,209 @@
+"""Who answers better for annotated objects, EPro-PnP or FCOS3D, by class, distance and visibility.
+
+mAP mixes finding, ranking and placing. This asks what `make proof` has trained and tested for the
+pose of each annotated object of the test images: of what a detector finds, with its own decoding
+and suppression, the best score among the centres that appear near the object answers, and no answer
+is wrong. Writes answers.md into the folder of the proof, with intervals and what both cost.
+
+Example:
+    python benchmarks/compare_answers.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import epropnp_det  # noqa: F401  first, since it keeps mmcv quiet
+
+# isort: split
+import mmcv
+import numpy as np
+import torch
+from ablation_study.answers import COLUMNS, LOST, Answers, answer, errors
+from ablation_study.costs import costs
+from ablation_study.report import Column, Estimate, difference, estimate
+
+from epropnp_det.engine import load_config
+from epropnp_det.taxonomy import CLASSES
+
+DETECTORS = {'EPro-PnP': 'epropnp_det_small', 'FCOS3D': 'fcos3d_small'}
+"""Names of their configs in the folder of the proof."""
+RANGES = dict(zip(CLASSES, (50, 50, 50, 50, 50, 40, 40, 40, 30, 30)))
+"""How far the benchmark asks for each class, metres."""
+SHOWN = tuple(COLUMNS[i] for i in (0, 3, 5))
+"""Median errors of yaw and position, and the share that is right in both."""
+
+
+class Objects(NamedTuple):
+    """The annotated objects that are asked for.
+
+    Attributes:
+        classes: Names, (n,).
+        distance: To the camera in metres, (n,).
+        visibility: Level of nuScenes, 1 (below 40 %) to 4 (above 80 %), (n,).
+    """
+
+    classes: np.ndarray
+    distance: np.ndarray
+    visibility: np.ndarray
+
+
+def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument('--work-dir', default='work_dirs/proof', help='of compare_detectors.py')
+    parser.add_argument('--repeats', type=int, default=7, help='iterations and images timed')
+    return parser.parse_args(arguments)
+
+
+def finished(work: Path) -> dict[str, list[Path]]:
+    """Results of the tests of each detector, by seed.
+
+    Raises:
+        FileNotFoundError: If a detector has none.
+    """
+    found = {}
+    for name, stem in DETECTORS.items():
+        found[name] = sorted(work.glob(f'{stem}_seed*/eval/results.pkl'))
+        if not found[name]:
+            raise FileNotFoundError(
+                f'no tested run of {name} in {work}; make proof trains and tests, or name the '
+                'folder with --work-dir'
+            )
+    return found
+
+
+def asked(content: dict) -> tuple[list[tuple[int, dict]], Objects]:
+    """The annotations that are asked for, each with the row of its image, and what they are.
+
+    Args:
+        content: Of the annotation file of the test.
+    """
+    rows = {image['id']: row for row, image in enumerate(content['images'])}
+    names = [category['name'] for category in content['categories']]
+    pairs, values = [], []
+    for one in content['annotations']:
+        name, distance = names[one['category_id']], math.hypot(*one['bbox_cam3d'][:3])
+        if distance < RANGES[name]:
+            pairs.append((rows[one['image_id']], one))
+            values.append((name, distance, one['visibility']))
+    classes, distance, visibility = zip(*values)
+    return pairs, Objects(np.array(classes), np.array(distance), np.array(visibility))
+
+
+def judge(
+    images: Sequence[dict], pairs: Sequence[tuple[int, dict]], found: Sequence[dict]
+) -> Answers:
+    """Judges what one detector says about the annotated objects.
+
+    Args:
+        images: Records of the annotation file.
+        pairs: From :func:`asked`.
+        found: ``boxes_3d`` and ``scores_3d`` of each image.
+    """
+    rows = []
+    for row, annotation in pairs:
+        truth = np.array(annotation['bbox_cam3d'][:7])
+        image = {'target': truth, 'cam_intrinsic': images[row]['cam_intrinsic']}
+        best = answer(image, annotation['bbox'], found[row])
+        rows.append((math.inf, math.nan, LOST, math.inf) if best is None else errors(best, truth))
+    return Answers(*np.array(rows).reshape(-1, len(Answers._fields)).T)
+
+
+def without_front(answers: Answers, objects: Objects) -> Answers:
+    """The answers, barriers turned by half a turn being right: the benchmark's rule."""
+    turned = np.minimum(answers.yaw, 180 - answers.yaw)
+    lost = np.isinf(answers.position)
+    yaw = np.where((objects.classes == 'barrier') & ~lost, turned, answers.yaw)
+    return answers._replace(yaw=yaw)
+
+
+def groups(objects: Objects) -> dict[str, np.ndarray]:
+    """Which objects each row of the table is about, bool (n,); cones have no heading."""
+    of = objects.classes
+    large = np.isin(of, ['truck', 'trailer', 'bus', 'construction_vehicle'])
+    headed = of != 'traffic_cone'
+    wheels, seen = np.isin(of, ['bicycle', 'motorcycle']), objects.visibility
+    rows = {'all but cones': headed, 'cars': of == 'car', 'larger vehicles': large}
+    rows.update({'two-wheelers': wheels, 'pedestrians': of == 'pedestrian'})
+    rows['barriers'] = of == 'barrier'
+    for low, high in ((0, 15), (15, 30), (30, 50)):
+        inside = (low <= objects.distance) & (objects.distance < high)
+        rows[f'all but cones, {low} to {high} m'] = headed & inside
+    for title, level in (('below 60 %', seen <= 2), ('60 to 80 %', seen == 3), ('more', seen == 4)):
+        rows[f'all but cones, visible {title}'] = headed & level
+    return {title: chosen for title, chosen in rows.items() if chosen.any()}
+
+
+def table(answers: dict[str, list[Answers]], objects: Objects) -> str:
+    """A row for each group, a column for each quantity and detector, and for the differences.
+
+    Args:
+        answers: Of each detector, a run each.
+        objects: What they are about.
+    """
+    ours, peer = answers
+    heads = [f'{column.head}: {name}' for column in SHOWN for name in (ours, peer, 'difference')]
+    lines = [f'| objects | n | {" | ".join(heads)} |', '|---' * (len(heads) + 2) + '|']
+    for title, chosen in groups(objects).items():
+        ones, others = ([_only(run, chosen) for run in runs] for runs in answers.values())
+        cells = []
+        for column in SHOWN:
+            cells += [_cell(column, estimate(runs, column.value)) for runs in (ones, others)]
+            cells.append(_cell(column, difference(ones, others, column.value), sign='+'))
+        lines.append(f'| {title} | {chosen.sum()} | {" | ".join(cells)} |')
+    return '\n'.join(lines) + '\n'
+
+
+def _only(answers: Answers, chosen: np.ndarray) -> Answers:
+    return Answers(*(field[chosen] for field in answers))
+
+
+def _cell(column: Column, one: Estimate, sign: str = '') -> str:
+    text = column.text.replace('{:', '{:' + sign)
+    value, low, high = (text.format(number) for number in one)
+    return f'{value} ({low} to {high})'
+
+
+def main() -> None:
+    """Judge what is finished, write and print the tables."""
+    args = parse_args()
+    torch.set_num_threads(1)
+    work = Path(args.work_dir)
+    try:
+        found = finished(work)
+        configs = {name: load_config(work / f'{stem}.py') for name, stem in DETECTORS.items()}
+    except FileNotFoundError as error:
+        sys.exit(f'error: {error}')
+    content = mmcv.load(configs['EPro-PnP'].data.test.ann_file)
+    pairs, objects = asked(content)
+    answers = {
+        name: [
+            without_front(
+                judge(content['images'], pairs, [one['img_bbox'] for one in mmcv.load(file)]),
+                objects,
+            )
+            for file in files
+        ]
+        for name, files in found.items()
+    }
+    seeds = ', '.join(f'{name}: {len(files)}' for name, files in found.items())
+    text = f'Runs: {seeds}. In brackets 95 % intervals over seeds and objects.\n\n'
+    text += table(answers, objects)
+    (work / 'answers.md').write_text(text, encoding='utf-8')
+    print(text)
+    trained = {
+        name: (configs[name], files[0].parents[1] / 'latest.pth') for name, files in found.items()
+    }
+    print(costs(trained, args.repeats))
+
+
+if __name__ == '__main__':
+    main()

@@ -27,14 +27,12 @@ import torch
 from ablation_study.answers import COLUMNS, LOST, Answers, answer, errors
 from ablation_study.costs import costs
 from ablation_study.report import Column, Estimate, difference, estimate
+from nuscenes.eval.detection.config import config_factory
 
 from epropnp_det.engine import load_config
-from epropnp_det.taxonomy import CLASSES
 
 DETECTORS = {'EPro-PnP': 'epropnp_det_small', 'FCOS3D': 'fcos3d_small'}
 """Names of their configs in the folder of the proof."""
-RANGES = dict(zip(CLASSES, (50, 50, 50, 50, 50, 40, 40, 40, 30, 30)))
-"""How far the benchmark asks for each class, metres."""
 SHOWN = tuple(COLUMNS[i] for i in (0, 3, 5))
 """Median errors of yaw and position, and the share that is right in both."""
 
@@ -87,11 +85,12 @@ def asked(content: dict) -> tuple[list[tuple[int, dict]], Objects]:
         content: Of the annotation file of the test.
     """
     rows = {image['id']: row for row, image in enumerate(content['images'])}
-    names = [category['name'] for category in content['categories']]
+    ranges = config_factory('detection_cvpr_2019').class_range
+    names = {category['id']: category['name'] for category in content['categories']}
     pairs, values = [], []
     for one in content['annotations']:
         name, distance = names[one['category_id']], math.hypot(*one['bbox_cam3d'][:3])
-        if distance < RANGES[name]:
+        if distance < ranges[name]:
             pairs.append((rows[one['image_id']], one))
             values.append((name, distance, one['visibility']))
     classes, distance, visibility = zip(*values)

@@ -107,7 +107,9 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--repeats', type=int, default=15, help='iterations that are timed')
     args = parser.parse_args(arguments)
     if not Path(args.backbone).is_file():
-        parser.error(f'no file {args.backbone}; tools/convert_mobilenet.py makes it')
+        parser.error(
+            f'no file {args.backbone}; tools/convert_mobilenet.py {args.backbone} makes it'
+        )
     return args
 
 

@@ -1,0 +1,99 @@
+"""Which objects compare_answers.py asks for, and how it judges and compares the answers."""
+
+import numpy as np
+import pytest
+import torch
+from ablation_study.answers import LOST, Answers
+from compare_answers import Objects, asked, finished, groups, judge, table, without_front
+from mmdet3d.core.bbox import CameraInstance3DBoxes
+
+CAM2IMG = [[300.0, 0, 200], [0, 300.0, 100], [0, 0, 1]]
+CATEGORIES = [{'id': 0, 'name': 'car'}, {'id': 8, 'name': 'traffic_cone'}]
+
+
+def annotation(image, x=0.0, z=20.0, category=0, visibility=4):
+    box = [x, 0.5, z, 4.5, 1.7, 2.0, 0.3]
+    u = 200 + 300 * x / z
+    return {
+        'image_id': image,
+        'category_id': category,
+        'bbox_cam3d': box,
+        'bbox': [u - 30, 90.0, 60.0, 30.0],
+        'visibility': visibility,
+    }
+
+
+def content(*annotations):
+    images = [{'id': name, 'cam_intrinsic': CAM2IMG} for name in 'ab']
+    return {'images': images, 'annotations': list(annotations), 'categories': CATEGORIES}
+
+
+def detections(*boxes):
+    tensor = torch.tensor([[*box, 0.0, 0.0] for box in boxes]).reshape(-1, 9)
+    return {
+        'boxes_3d': CameraInstance3DBoxes(tensor, box_dim=9, origin=(0.5, 0.5, 0.5)),
+        'scores_3d': torch.full((len(boxes),), 0.5),
+    }
+
+
+def test_objects_beyond_the_range_of_their_class_are_not_asked_for():
+    far_cone, far_car = annotation('a', z=35.0, category=8), annotation('a', z=35.0)
+    near_cone, lost_car = annotation('b', category=8, visibility=1), annotation('b', z=55.0)
+    pairs, objects = asked(content(far_cone, far_car, near_cone, lost_car))
+    assert pairs == [(0, far_car), (1, near_cone)]
+    assert objects.classes.tolist() == ['car', 'traffic_cone']
+    assert objects.visibility.tolist() == [4, 1] and objects.distance[0] == pytest.approx(35, 1e-3)
+
+
+def test_each_object_is_answered_by_its_own_image():
+    one, other = annotation('a'), annotation('b', x=4.0)
+    everything = content(one, other)
+    pairs, _ = asked(everything)
+    found = [detections(one['bbox_cam3d'], other['bbox_cam3d']), detections(one['bbox_cam3d'])]
+    answers = judge(everything['images'], pairs, found)
+    assert answers.yaw.tolist() == pytest.approx([0, LOST], abs=1e-3)
+    assert answers.position[0] < 1e-6 and np.isinf(answers.position[1])
+
+
+def answers(yaw, position):
+    values = np.full(len(yaw), 0.1)
+    return Answers(np.array(position, float), values, np.array(yaw, float), values)
+
+
+def test_a_barrier_has_no_front_and_a_lost_one_stays_lost():
+    objects = Objects(np.array(['barrier', 'car', 'barrier']), np.ones(3), np.ones(3))
+    judged = without_front(answers([179, 179, 180], [0.1, 0.1, np.inf]), objects)
+    assert judged.yaw.tolist() == [1, 179, 180]
+
+
+def test_groups_divide_the_objects():
+    objects = Objects(
+        np.array(['car', 'bus', 'bicycle', 'pedestrian', 'barrier', 'traffic_cone']),
+        np.array([10.0, 20, 40, 14, 16, 5]),
+        np.array([1, 2, 3, 4, 4, 4]),
+    )
+    counts = {title: int(chosen.sum()) for title, chosen in groups(objects).items()}
+    assert counts.pop('all but cones') == 5
+    by_distance = [counts.pop(title) for title in list(counts) if title.endswith(' m')]
+    by_visibility = [counts.pop(title) for title in list(counts) if 'visible' in title]
+    assert by_distance == [2, 2, 1] and by_visibility == [2, 1, 2]
+    assert set(counts.values()) == {1} and sum(counts.values()) == 5
+
+
+def test_the_difference_is_of_the_same_objects():
+    objects = Objects(np.full(40, 'car'), np.full(40, 10.0), np.full(40, 4))
+    yaws = np.linspace(1, 80, 40)
+    positions = np.full(40, 0.05)
+    text = table({'A': [answers(yaws - 1, positions)], 'B': [answers(yaws, positions)]}, objects)
+    assert '| cars | 40 |' in text and 'larger vehicles' not in text
+    row = next(line for line in text.splitlines() if line.startswith('| cars'))
+    assert row.split(' | ')[4] == '-1.0 (-1.0 to -1.0)'
+
+
+def test_what_lacks_is_named(tmp_path, monkeypatch):
+    with pytest.raises(FileNotFoundError, match='no tested run of EPro-PnP .*make proof'):
+        finished(tmp_path)
+    for stem in ('epropnp_det_small', 'fcos3d_small'):
+        (tmp_path / f'{stem}_seed1' / 'eval').mkdir(parents=True)
+        (tmp_path / f'{stem}_seed1' / 'eval' / 'results.pkl').touch()
+    assert [len(files) for files in finished(tmp_path).values()] == [1, 1]

@@ -29,6 +29,7 @@ demo-train: setup  ## the same with a network trained from scratch, in work_dirs
 
 proof: setup  ## EPro-PnP against FCOS3D on equal terms, in work_dirs/proof (hours)
 	@$(AT_ROOT) $(PY) tools/compare_detectors.py
+	@$(AT_ROOT) $(PY) benchmarks/compare_answers.py
 
 tour: setup  ## the pictures of docs/tour.md: one image through the whole method
 	@$(AT_ROOT) $(PY) demo/tour.py

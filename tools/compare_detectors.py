@@ -39,6 +39,7 @@ from epropnp_det.engine.steps import python
 ROOT = Path(__file__).resolve().parents[1]
 DETECTORS = {
     'EPro-PnP': ROOT / 'configs' / 'proof' / 'epropnp_det_small.py',
+    'EPro-PnP, branches': ROOT / 'configs' / 'proof' / 'epropnp_det_branches_small.py',
     'FCOS3D': ROOT / 'configs' / 'proof' / 'fcos3d_small.py',
 }
 SUMMARY = {'NDS': 1, 'mAP': 1, 'mATE': -1, 'mASE': -1, 'mAOE': -1, 'mAVE': -1, 'mAAE': -1}

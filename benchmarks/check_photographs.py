@@ -26,7 +26,14 @@ import numpy as np
 from terminaltables import AsciiTable
 from torch import nn
 
-from epropnp_det.apis import ImageDetections, detect, init_detector, match
+from epropnp_det.apis import (
+    ImageDetections,
+    detect,
+    init_detector,
+    match,
+    mounting_from_height,
+    resolve_config,
+)
 from epropnp_det.apis.matching import yaw_errors
 from epropnp_det.datasets.annotation_check import read_annotation_file
 from epropnp_det.datasets.kitti.convert import frame_names, read_layout
@@ -114,6 +121,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--checkpoint', help='weights; default: those for photographs that ship')
     parser.add_argument('--config', help='config; default: the one that the checkpoint carries')
     parser.add_argument('--focal', type=float, help='focal length in pixels to resize images to')
+    parser.add_argument(
+        '--camera-height',
+        type=float,
+        help='of level cameras, in metres (KITTI: 1.65), so that objects stand on the ground',
+    )
     parser.add_argument('--max-range', type=float, default=30.0, help='metres')
     parser.add_argument('--score-thr', type=float, nargs='*', default=[0.3], help='also at these')
     parser.add_argument('--out', help='folder for pictures and scores.json')
@@ -170,9 +182,14 @@ def _shows_well(entry: dict) -> bool:
 
 
 def find_cars(
-    model: nn.Module, photographs: Sequence[Photograph]
+    model: nn.Module, photographs: Sequence[Photograph], cam2ego: np.ndarray | None = None
 ) -> Iterator[tuple[Objects, ImageDetections]]:
     """Cars that a detector sees in each image, with label 0, and all that it sees.
+
+    Args:
+        model: From ``init_detector``.
+        photographs: The images.
+        cam2ego: How all cameras are mounted, (4, 4), where that is known.
 
     Raises:
         ValueError: If the detector knows no cars.
@@ -182,7 +199,9 @@ def find_cars(
         raise ValueError(f'the detector knows {", ".join(model.CLASSES)}, and no car')
     with progress(total=len(photographs), title='detecting') as bar:
         for photograph in photographs:
-            found = detect(model, photograph.path, photograph.cam2img, score_thr=LEAST_SCORE)
+            found = detect(
+                model, photograph.path, photograph.cam2img, score_thr=LEAST_SCORE, cam2ego=cam2ego
+            )
             cars = found.objects.select(np.isin(found.labels, labels))
             yield cars._replace(labels=np.zeros(len(cars.labels), int)), found
             bar.update()
@@ -271,6 +290,14 @@ def row(name: str, threshold: float, result: Score) -> dict:
     }
 
 
+def ground_options(args: argparse.Namespace, weights: str | Path) -> dict | None:
+    """With a height of the camera, ``ground`` where the config has none (docs/method.md 4.7)."""
+    if args.camera_height is None:
+        return None
+    known = resolve_config(args.config, weights).model.get('test_cfg') or {}
+    return None if known.get('ground') else {'model.test_cfg.ground': {}}
+
+
 def with_focal_length(model: nn.Module, focal: float | None) -> None:
     """Lets the test pipeline of a detector resize images to a focal length instead."""
     steps = model.cfg.data.test.pipeline[-1].transforms
@@ -305,15 +332,16 @@ def main() -> None:
         tests = read_photographs(args.images, args.img_prefix)
         others = args.threshold_from and read_photographs(args.threshold_from)
         weights = args.checkpoint or photograph_weights()
-        model = init_detector(args.config, weights)
+        cam2ego = args.camera_height and mounting_from_height(args.camera_height)
+        model = init_detector(args.config, weights, options=ground_options(args, weights))
         with_focal_length(model, args.focal)
         thresholds = list(args.score_thr)
         if others:
             chosen = best_threshold(
-                others, [c for c, _ in find_cars(model, others)], args.max_range
+                others, [c for c, _ in find_cars(model, others, cam2ego)], args.max_range
             )
             thresholds.insert(0, chosen)
-        cars, everything = zip(*find_cars(model, tests))
+        cars, everything = zip(*find_cars(model, tests, cam2ego))
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
     rows = [

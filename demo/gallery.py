@@ -19,6 +19,7 @@ from epropnp_det.apis import (
     counted,
     detect,
     init_detector,
+    mounting_for,
     read_frames,
     read_scenes,
     view_sheet,
@@ -74,7 +75,10 @@ def run(args: argparse.Namespace) -> list[Path]:
     with progress(total=len(shown) + len(sheets), title='gallery', unit='picture') as bar:
         for index, group in enumerate(shown):
             pixels, cameras = zip(*(frame.load() for frame in group))
-            found = detect(model, pixels, cameras, len(group), args.score_thr, with_samples=True)
+            found = detect(
+                model, pixels, cameras, len(group), args.score_thr,
+                with_samples=True, cam2ego=[mounting_for(model, frame) for frame in group],
+            )  # fmt: skip
             views = [
                 detections.view(
                     image, cam2ego=frame.cam2ego, name=frame.camera, ground_truth=frame.ground_truth
@@ -86,7 +90,8 @@ def run(args: argparse.Namespace) -> list[Path]:
             bar.update()
         for index, frame in enumerate(sheets):
             image, cam2img = frame.load()
-            found = detect(model, image, cam2img, 1, args.score_thr, **wanted_for(SHEET))
+            wanted = {**wanted_for(SHEET), 'cam2ego': mounting_for(model, frame)}
+            found = detect(model, image, cam2img, 1, args.score_thr, **wanted)
             picture = view_sheet(SHEET, image, found, frame.ground_truth)
             written.append(_write(out / f'gallery_views_{index}.jpg', picture))
             bar.update()

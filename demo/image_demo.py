@@ -5,6 +5,8 @@ Examples:
     python demo/image_demo.py my_images/ --intrinsics K.csv --views 3d density --out work_dirs/mine
     python demo/image_demo.py drive.mp4 --focal 1200 --video work_dirs/drive.mp4
     python demo/image_demo.py my_images/ --intrinsics K.csv --config CONFIG --checkpoint CHECKPOINT
+    python demo/image_demo.py my_images/ --intrinsics K.csv --camera-height 1.5 --pitch 2 \
+        --cfg-options model.test_cfg.ground.height_std=0.1
 """
 
 from __future__ import annotations
@@ -21,8 +23,18 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from mmcv import DictAction
 
-from epropnp_det.apis import VIEWS, ImageDetections, detect, init_detector, view_sheet, wanted_for
+from epropnp_det.apis import (
+    VIEWS,
+    ImageDetections,
+    detect,
+    init_detector,
+    mounting_from_height,
+    uses_mounting,
+    view_sheet,
+    wanted_for,
+)
 from epropnp_det.apis.detections import CONVENTIONS
 from epropnp_det.atomic import check_writable
 from epropnp_det.inputs import (
@@ -57,12 +69,14 @@ class Shot(NamedTuple):
         pixels: BGR uint8, (H, W, 3).
         cam2img: Intrinsics of these pixels, (3, 3).
         target: Where its picture goes; None for frames of a video.
+        cam2ego: How the camera of these pixels is mounted, (4, 4); None where nobody says.
     """
 
     name: str
     pixels: np.ndarray
     cam2img: np.ndarray
     target: Path | None
+    cam2ego: np.ndarray | None
 
 
 class Source(NamedTuple):
@@ -123,6 +137,19 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--undistort', action='store_true', help='take the distortion of --intrinsics out'
     )
+    parser.add_argument(
+        '--camera-height',
+        type=float,
+        metavar='METRES',
+        help='of the camera above the road, for better distances with a model that uses it '
+        '(test_cfg.ground); default: what --intrinsics says, as files of nuScenes do (cam2ego)',
+    )
+    parser.add_argument(
+        '--pitch', type=float, help='with --camera-height: degrees that the camera looks down'
+    )
+    parser.add_argument(
+        '--roll', type=float, help='with --camera-height: degrees that its right side is lower'
+    )
     parser.add_argument('--out', default='work_dirs/image_demo', help='folder for the output')
     parser.add_argument('--video', help='also write the pictures as a video, .mp4 or .avi')
     parser.add_argument('--rerun', help='also log everything into this .rrd file (rerun.io)')
@@ -138,11 +165,14 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--range', type=float, default=60.0, help='metres in views from above')
     parser.add_argument('--batch-size', type=int, default=1)
     parser.add_argument('--device', help='cpu, cuda, cuda:1; by default the GPU if there is one')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes to the config')
     args = parser.parse_args(arguments)
     if args.center is not None and args.focal is None:
         parser.error('--center goes with --focal; --intrinsics has the centre already')
     if args.intrinsics is None and (args.intrinsics_size or args.undistort):
         parser.error('--intrinsics-size and --undistort go with --intrinsics')
+    if args.camera_height is None and (args.pitch is not None or args.roll is not None):
+        parser.error('--pitch and --roll go with --camera-height')
     if args.batch_size < 1:
         parser.error('--batch-size must be at least 1')
     return args
@@ -187,6 +217,17 @@ def cameras_of(args: argparse.Namespace, images: Sequence[Path]) -> list[ImageCa
     ]
 
 
+def given_mounting(args: argparse.Namespace) -> np.ndarray | None:
+    """How the camera of the pictures as they are shown is mounted, (4, 4), where that is given.
+
+    Raises:
+        ValueError: If the numbers make no mounting.
+    """
+    if args.camera_height is None:
+        return None
+    return mounting_from_height(args.camera_height, args.pitch or 0.0, args.roll or 0.0)
+
+
 def camera_of_video(args: argparse.Namespace, video: Video) -> Calibration:
     """Checked camera of a video's frames.
 
@@ -216,13 +257,16 @@ def expand(sources: Sequence[str]) -> list[str]:
 
 def open_source(args: argparse.Namespace) -> Source:
     """Checks all that can be checked before the model is loaded."""
-    sources, out = expand(args.images), Path(args.out)
+    sources, out, given = expand(args.images), Path(args.out), given_mounting(args)
     videos = [source for source in sources if Path(source).suffix.lower() in VIDEO_SUFFIXES]
     if videos and len(sources) > 1:
         raise ValueError('give one video, or images; not both')
     if videos:
         video = open_video(videos[0])
-        shots = _video_shots(video, camera_of_video(args, video), args.undistort)
+        camera = camera_of_video(args, video)
+        if given is not None:
+            camera = camera._replace(cam2ego=given)
+        shots = _video_shots(video, camera, args.undistort)
         return Source(shots, video.count, video.fps, True)
     images, skipped = find_images(sources, out)
     if skipped:
@@ -230,7 +274,13 @@ def open_source(args: argparse.Namespace) -> Source:
     targets = picture_paths(images, out)
     cameras = cameras_of(args, images)
     shots = (
-        Shot(printable(camera.path), camera.load(args.undistort), camera.cam2img, target)
+        Shot(
+            printable(camera.path),
+            camera.load(args.undistort),
+            camera.cam2img,
+            target,
+            camera.cam2ego if given is None else given,
+        )  # fmt: skip
         for camera, target in zip(cameras, targets)
     )
     return Source(shots, len(images), 10.0, False)
@@ -240,7 +290,7 @@ def _video_shots(video: Video, camera: Calibration, undistorted: bool) -> Iterat
     matrix, distortion = camera.cam2img, camera.distortion
     for index, pixels in enumerate(video.frames()):
         pixels = undistort(pixels, matrix, distortion) if undistorted else pixels
-        yield Shot(f'{printable(video.path)}#{index}', pixels, matrix, None)
+        yield Shot(f'{printable(video.path)}#{index}', pixels, matrix, None, camera.cam2ego)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -256,17 +306,21 @@ def run(args: argparse.Namespace) -> int:
     records: list[dict] = []
     with ExitStack() as stack:
         writer = video and stack.enter_context(VideoWriter(video, args.fps or source.fps))
-        model = init_detector(args.config, weights_of(args), args.device)
+        model = init_detector(args.config, weights_of(args), args.device, args.cfg_options)
+        shots = source.shots
+        if args.camera_height is None and not uses_mounting(model):  # nobody asks for it
+            shots = (shot._replace(cam2ego=None) for shot in shots)
         log = args.rerun and stack.enter_context(RerunLog(args.rerun, model.CLASSES))
         stack.callback(_write_records, records, args.score_thr, out)
         bar = stack.enter_context(progress(total=source.count or None, title='detecting'))
-        while batch := list(islice(source.shots, args.batch_size)):
+        while batch := list(islice(shots, args.batch_size)):
             results = detect(
                 model,
                 [shot.pixels for shot in batch],
                 [shot.cam2img for shot in batch],
                 args.batch_size,
                 args.score_thr,
+                cam2ego=[shot.cam2ego for shot in batch],
                 **wanted,
             )
             for shot, found in zip(batch, results):
@@ -289,10 +343,12 @@ def weights_of(args: argparse.Namespace) -> str | Path | None:
 
 def _record(shot: Shot, found: ImageDetections) -> dict:
     picture = {} if shot.target is None else {'picture': str(shot.target)}
+    mounting = {} if shot.cam2ego is None else {'cam2ego': shot.cam2ego.tolist()}
     return {
         'image': shot.name,
         **picture,
         'cam2img': shot.cam2img.tolist(),
+        **mounting,
         'detections': found.records(),
     }
 

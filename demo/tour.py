@@ -30,6 +30,7 @@ from epropnp_det.apis import (
     detect,
     init_detector,
     match,
+    mounting_for,
     predict_dataset,
     read_frames,
 )
@@ -119,8 +120,9 @@ def find_hero(model: nn.Module, frames: Sequence[Frame]) -> Hero:
     for frame in frames:
         image = read_image(frame.path)
         found = detect(
-            model, image, frame.cam2img, with_samples=True, with_points=True, with_maps=True
-        )
+            model, image, frame.cam2img, cam2ego=mounting_for(model, frame),
+            with_samples=True, with_points=True, with_maps=True,
+        )  # fmt: skip
         pairs = match(found.objects, frame.ground_truth)
         for row, column, distance in zip(pairs.detections, pairs.ground_truth, pairs.distances):
             x1, y1, x2, y2 = frame.bboxes[column]

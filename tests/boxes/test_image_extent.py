@@ -3,7 +3,7 @@ import pytest
 
 from epropnp_det.boxes.arrays import UNIT_CORNERS, points_of_boxes, project
 from epropnp_det.boxes.image_extent import image_bboxes, truncations
-from epropnp_det.datasets.rotations import quaternion_to_matrix
+from epropnp_det.inputs.rotations import quaternion_to_matrix
 
 CAM2IMG = np.array([[300.0, 0, 160], [0, 300, 90], [0, 0, 1]])
 SIZE = (320, 180)

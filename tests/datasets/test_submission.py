@@ -10,7 +10,6 @@ from shapely import affinity
 from shapely.geometry import box as rectangle
 
 from epropnp_det.boxes.instances import instance_from_boxes3d
-from epropnp_det.datasets.rotations import multiply_quaternions, quaternion_to_matrix
 from epropnp_det.datasets.submission import (
     ATTRIBUTES,
     GlobalBoxes,
@@ -21,6 +20,7 @@ from epropnp_det.datasets.submission import (
     sample_entries,
     suppress,
 )
+from epropnp_det.inputs.rotations import multiply_quaternions, quaternion_to_matrix
 
 CLASSES = NuScenesMonoDataset.CLASSES
 RANGES = np.array([config_factory('detection_cvpr_2019').class_range[name] for name in CLASSES])

@@ -9,7 +9,9 @@ import pytest
 from mmcv import Config
 from mmcv.runner import save_checkpoint
 from mmdet3d.models import build_model
+from PIL import Image
 
+from epropnp_det.apis import mounting_from_height
 from epropnp_det.inputs import InputWarning
 from epropnp_det.inputs.notices import forget_notices
 
@@ -110,6 +112,61 @@ def test_focal_instead_of_a_matrix(demo, setup):
     run(demo, setup, images='images/0.png', camera=('--focal', '100', '--center', '50', '30'))
     entry = json.loads((setup / 'out' / 'detections.json').read_text())['images'][0]
     assert entry['cam2img'][0] == [100, 0, 50]
+
+
+def told_mountings(demo, monkeypatch, uses=True):
+    """What the demo hands to ``detect``."""
+    told, detect = [], demo.detect
+
+    def listening(*args, cam2ego, **wanted):
+        told.extend(cam2ego)
+        return detect(*args, **wanted)
+
+    monkeypatch.setattr(demo, 'detect', listening)
+    monkeypatch.setattr(demo, 'uses_mounting', lambda model: uses)
+    return told
+
+
+def test_the_height_of_the_camera(demo, setup, monkeypatch):
+    told = told_mountings(demo, monkeypatch, uses=False)
+    run(demo, setup, '--camera-height', '1.4', '--pitch', '3', '--roll', '-1')
+    expected = mounting_from_height(1.4, 3, -1)
+    assert len(told) == 6
+    for cam2ego in told:
+        np.testing.assert_array_equal(cam2ego, expected)
+    entry = json.loads((setup / 'out' / 'detections.json').read_text())['images'][0]
+    np.testing.assert_allclose(entry['cam2ego'], expected)
+    make_video(setup / 'drive.avi')
+    run(demo, setup, '--camera-height', '1.4', images='drive.avi')
+    np.testing.assert_array_equal(told[-1], mounting_from_height(1.4))
+
+
+def test_a_height_is_of_the_picture_as_it_is_shown(demo, setup, monkeypatch):
+    pixels = Image.open(setup / 'images' / '0.png')
+    exif = pixels.getexif()
+    exif[0x0112] = 6
+    pixels.save(setup / 'turned.png', exif=exif)
+    told = told_mountings(demo, monkeypatch)
+    options = ('--camera-height', '1.4', '--exif', 'apply')
+    run(demo, setup, *options, images='turned.png')
+    np.testing.assert_array_equal(told, [mounting_from_height(1.4)])
+
+
+def test_intrinsics_that_tell_the_mounting(demo, setup, small_data, monkeypatch):
+    """Used where the model asks for it, unless a height is given."""
+    told = told_mountings(demo, monkeypatch)
+    options = ('--intrinsics', str(small_data))
+    image = str(small_data.parent / 'samples/CAM_FRONT/0.png')
+    run(demo, setup, images=image, camera=options)
+    run(demo, setup, '--camera-height', '1.1', images=image, camera=options)
+    monkeypatch.setattr(demo, 'uses_mounting', lambda model: False)
+    run(demo, setup, images=image, camera=options)
+    assert [cam2ego is None or cam2ego[2, 3] for cam2ego in told] == [1.5, 1.1, True]
+
+
+def test_options_of_the_config(demo, setup, capsys):
+    with pytest.raises((TypeError, ValueError), match='thickness'):
+        run(demo, setup, '--cfg-options', 'model.thickness=3')
 
 
 def test_score_threshold(demo, setup):
@@ -237,6 +294,7 @@ BAD_INPUTS = {
     'unreadable image': (dict(images='k.csv'), None, 'not an image'),
     'wrong K': (dict(camera=('--focal', '0.004')), None, 'millimetres'),
     'negative K': (dict(camera=('--focal', '0')), None, 'positive'),
+    'camera below the road': ({}, lambda root: ('--camera-height', '-1.5'), r'0\.2 to 100 metres'),
     'no K': (dict(camera=('--intrinsics', 'none.csv')), None, '--focal'),
     'missing checkpoint': ({}, lambda root: ('--checkpoint', 'none.pth'), 'no checkpoint none'),
     'checkpoint of FCOS3D': ({}, fcos3d_checkpoint, 'belongs to another model'),
@@ -276,6 +334,7 @@ def test_bad_input_is_named_before_the_work(demo, setup, name):
         (['--intrinsics', 'k', '--center', '1', '2'], '--center goes with --focal'),
         (['--focal', '3', '--undistort'], 'go with --intrinsics'),
         (['--focal', '3', '--batch-size', '0'], 'at least 1'),
+        (['--focal', '3', '--pitch', '2'], '--pitch and --roll go with --camera-height'),
     ],
 )
 def test_bad_command_line_is_named(demo, arguments, message, capsys):

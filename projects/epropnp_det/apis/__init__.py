@@ -9,13 +9,14 @@ from ..engine import (
     select_device,
     with_data_root,
 )
+from ..inputs import mounting_from_height
 from .detections import ImageDetections
 from .frames import Frame, read_frames
-from .inference import detect, detect_stream, init_detector, resolve_config
+from .inference import detect, detect_stream, init_detector, resolve_config, uses_mounting
 from .intrinsics import check_intrinsics, intrinsics_from_focal, intrinsics_of, read_intrinsics
 from .matching import Report, counted, match, report
 from .pictures import save_pictures
-from .recording import detect_samples, record_samples
+from .recording import detect_samples, mounting_for, record_samples
 from .result_pictures import draw_result
 from .results import to_objects
 from .sequences import Scene, read_scenes, select_scene
@@ -41,6 +42,8 @@ __all__ = [
     'load_config',
     'load_weights',
     'match',
+    'mounting_for',
+    'mounting_from_height',
     'plain_config',
     'predict_dataset',
     'read_frames',
@@ -53,6 +56,7 @@ __all__ = [
     'select_device',
     'select_scene',
     'to_objects',
+    'uses_mounting',
     'view_sheet',
     'wanted_for',
     'with_data_root',

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from pyquaternion import Quaternion
 
 from ..datasets.annotation_check import read_annotation_file
-from ..inputs import CameraImage, read_camera_image
+from ..inputs import CameraImage, ground_plane, read_camera_image
+from ..inputs.mountings import recorded_mounting
 from ..visualization import LEVEL_CAMERA, Objects
 
 
@@ -20,7 +20,7 @@ class Frame(NamedTuple):
     Attributes:
         path: The image file.
         cam2img: Intrinsics, (3, 3).
-        cam2ego: Camera -> ego frame, (4, 4).
+        cam2ego: Camera -> ego frame, (4, 4); at its origin where the file does not tell.
         size: Width and height in pixels.
         camera: For example ``CAM_FRONT``; empty where it cannot be told.
         sample: Token of the sample (six cameras share it).
@@ -38,6 +38,11 @@ class Frame(NamedTuple):
     token: str
     ground_truth: Objects
     bboxes: np.ndarray
+
+    @property
+    def mounting(self) -> np.ndarray | None:
+        """How the camera is mounted, as ``detect`` takes it; None where the file does not tell."""
+        return None if ground_plane(self.cam2ego) is None else self.cam2ego
 
     def load(self, exif: str = 'auto', value_range: float | None = None) -> CameraImage:
         """Reads the image, and its intrinsics as the data set's ``LoadImageMono3D`` has them.
@@ -92,12 +97,13 @@ def _frame(
     names: dict[int, str],
     labels: dict[str, int],
 ) -> Frame:
+    mounting = recorded_mounting(image)
     box = np.array([entry['bbox_cam3d'][:7] for entry in annotations]).reshape(-1, 7)
     bbox = np.array([entry['bbox'] for entry in annotations]).reshape(-1, 4)
     return Frame(
         path=prefix / image['file_name'],
         cam2img=np.array(image['cam_intrinsic'], dtype=np.float64)[:3, :3],
-        cam2ego=_cam2ego(image),
+        cam2ego=LEVEL_CAMERA.copy() if mounting is None else mounting,
         size=(int(image['width']), int(image['height'])),
         camera=image.get('camera') or _camera_name(image['file_name']),
         sample=str(image.get('token', image['id'])),
@@ -108,15 +114,6 @@ def _frame(
         ),
         bboxes=np.concatenate([bbox[:, :2], bbox[:, :2] + bbox[:, 2:]], axis=1),
     )
-
-
-def _cam2ego(image: dict) -> np.ndarray:
-    if 'cam2ego_rotation' not in image:
-        return LEVEL_CAMERA.copy()
-    matrix = np.eye(4)
-    matrix[:3, :3] = Quaternion(image['cam2ego_rotation']).rotation_matrix
-    matrix[:3, 3] = image['cam2ego_translation']
-    return matrix
 
 
 def _camera_name(file_name: str) -> str:

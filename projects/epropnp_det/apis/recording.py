@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 from torch import nn
 
 from ..visualization import CameraView
 from ..visualization.rerun_log import RerunLog
 from .detections import ImageDetections
 from .frames import Frame
-from .inference import detect
+from .inference import detect, uses_mounting
 
-__all__ = ['detect_samples', 'record_samples']
+__all__ = ['detect_samples', 'mounting_for', 'record_samples']
 
 KEYFRAME_RATE = 2.0
 """Samples per second of nuScenes."""
@@ -30,6 +31,8 @@ def detect_samples(
 ) -> Iterator[tuple[list[CameraView], list[ImageDetections]]]:
     """Detects in one sample after the other, with posteriors.
 
+    Detectors that use it are told how the cameras are mounted.
+
     Args:
         model: From ``init_detector``.
         samples: Cameras of each sample, such as those of a ``Scene``.
@@ -42,11 +45,14 @@ def detect_samples(
     Yields:
         The cameras as the views take them, and the detections of each.
     """
+    # What `apply` turns, its mounting does not know.
+    upright = (loading or {}).get('exif') != 'apply'
     for frames in samples:
         images, cameras = zip(*(frame.load(**(loading or {})) for frame in frames))
         found = detect(
             model, images, cameras, batch_size, score_thr,
             with_samples=True, with_points=with_points,
+            cam2ego=[mounting_for(model, frame) if upright else None for frame in frames],
         )  # fmt: skip
         views = [
             detections.view(
@@ -58,6 +64,11 @@ def detect_samples(
             for index, (frame, image, detections) in enumerate(zip(frames, images, found))
         ]
         yield views, found
+
+
+def mounting_for(model: nn.Module, frame: Frame) -> np.ndarray | None:
+    """How the camera of a frame is mounted, for ``detect``; None if the model does not use it."""
+    return frame.mounting if uses_mounting(model) else None
 
 
 def record_samples(

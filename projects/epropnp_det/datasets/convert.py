@@ -17,8 +17,8 @@ from nuscenes.eval.detection.utils import category_to_detection_name
 
 from ..boxes.arrays import UNIT_CORNERS, points_of_boxes, project
 from ..boxes.image_extent import image_bboxes, truncations
+from ..inputs.rotations import quaternion_to_matrix
 from ..taxonomy import CLASSES
-from .rotations import quaternion_to_matrix
 from .submission import ATTRIBUTES
 
 CAMERAS = (

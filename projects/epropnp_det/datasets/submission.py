@@ -19,7 +19,7 @@ from mmcv.ops import nms_rotated
 
 from epropnp_det.boxes.instances import boxes3d_from_instance, velocities_from_instance
 
-from .rotations import multiply_quaternions, quaternion_to_matrix
+from ..inputs.rotations import multiply_quaternions, quaternion_to_matrix
 
 # Order of the attribute indices, as in mmdet3d's converter; the last means "none".
 ATTRIBUTES = (

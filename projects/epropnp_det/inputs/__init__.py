@@ -25,6 +25,7 @@ from .images import (
     write_image,
 )
 from .intrinsics import check_intrinsics, examine_intrinsics, rescale_intrinsics
+from .mountings import fitting_mounting, ground_plane, mounting_from_height
 from .notices import InputWarning, notice
 from .orientation import EXIF_MODES
 from .paths import closest_match, join_path, printable
@@ -50,7 +51,10 @@ __all__ = [
     'examine_intrinsics',
     'find_images',
     'fitting_intrinsics',
+    'fitting_mounting',
+    'ground_plane',
     'join_path',
+    'mounting_from_height',
     'notice',
     'open_video',
     'printable',

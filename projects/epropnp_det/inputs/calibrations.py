@@ -5,7 +5,7 @@
 * ``.csv`` / ``.txt``: a matrix, a row of 4 (fx fy cx cy), 9 or 12 numbers, or KITTI's ``P2: ...``;
 * ``.json``: a matrix; an object with a matrix under one of its usual names, or with fx fy cx cy; an
   object from image name to either; a row or the table ``calibrated_sensor`` of nuScenes; a mono3d
-  annotation file;
+  annotation file; the latter two tell how the camera is mounted, others by ``cam2ego``, 4 x 4;
 * ``.yaml``: OpenCV's, ROS' ``camera_info``, Kalibr's; OpenCV's ``.xml``; NumPy's ``.npy``;
 * a folder of such files, named like the images.
 """
@@ -19,12 +19,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 import yaml
 
 from .distortion import Distortion, make_distortion
 from .intrinsics import as_matrix, check_intrinsics, rescale_intrinsics
+from .markup import read_opencv, read_yaml
+from .mountings import check_mounting, ground_plane, recorded_mounting
 from .paths import closest_match, forward_slashes, printable
 from .tables_of_numbers import read_kitti, read_table
 from .texts import plain_spaces, read_text
@@ -57,11 +58,13 @@ class Calibration(NamedTuple):
         cam2img: Intrinsics, float64 (3, 3).
         size: Width and height in pixels that they are for, where the file says.
         distortion: Of the lens, None where there is none.
+        cam2ego: How the camera is mounted (``mountings``), (4, 4), where the file says.
     """
 
     cam2img: np.ndarray
     size: tuple[int, int] | None = None
     distortion: Distortion | None = None
+    cam2ego: np.ndarray | None = None
 
     def of_size(self, size: tuple[int, int]) -> Calibration:
         """The camera of its images, resized to another width and height.
@@ -132,8 +135,14 @@ def calibration_of(
 
 
 def _alike(first: Calibration, second: Calibration) -> bool:
+    same = _alike_inside(first, second)
+    return same and np.array_equal(first.cam2ego, second.cam2ego)
+
+
+def _alike_inside(first: Calibration, second: Calibration) -> bool:
+    """Whether two cameras are alike but for how they are mounted."""
     same = np.array_equal(first.cam2img, second.cam2img)
-    return same and first[1:] == second[1:]
+    return same and (first.size, first.distortion) == (second.size, second.distortion)
 
 
 def _read_folder(folder: Path) -> dict[str, Calibration]:
@@ -157,9 +166,9 @@ def _parse(text: str, path: Path) -> Calibration | dict[str, Calibration]:
     if suffix == '.json' or start[:1] == '{':
         return _from_value(json.loads(text), path)
     if suffix == '.xml' or start.startswith(('<?xml', '<opencv_storage', '%YAML:1')):
-        return _from_object(_opencv_storage(text))
+        return _from_object(read_opencv(text))
     if suffix in ('.yaml', '.yml'):
-        return _from_value(_yaml(text), path)
+        return _from_value(read_yaml(text), path)
     if start[:1] == '[':  # json, or what NumPy prints
         with contextlib.suppress(json.JSONDecodeError):
             return _from_value(json.loads(text), path)
@@ -211,7 +220,9 @@ def _from_value(content: Any, path: Path) -> Calibration | dict[str, Calibration
     if isinstance(content.get('images'), list):  # a mono3d annotation file
         return {
             forward_slashes(image['file_name']): Calibration(
-                as_matrix(np.array(image['cam_intrinsic'], dtype=np.float64)[:3, :3]), _size(image)
+                as_matrix(np.array(image['cam_intrinsic'], dtype=np.float64)[:3, :3]),
+                _size(image),
+                cam2ego=_above_ground(recorded_mounting(image)),
             )
             for image in content['images']
         }
@@ -257,7 +268,7 @@ def _from_object(content: Mapping) -> Calibration:
             raise KeyError(f'no matrix among {", ".join(values)}')
         rows = rows.get('data') if isinstance(rows, Mapping) else rows
         matrix = as_matrix(np.array(rows, dtype=np.float64).reshape(-1, 4)[:3, :3])
-    return Calibration(matrix, _size(values), _distortion(values))
+    return Calibration(matrix, _size(values), _distortion(values), _mounting(values))
 
 
 def _holds(values: Mapping, name: str) -> bool:
@@ -311,6 +322,20 @@ def _named_coefficients(values: Mapping) -> list[float] | None:
     return [float(values.get(name) or 0.0) for name in names]
 
 
+def _mounting(values: Mapping) -> np.ndarray | None:
+    """Under its own name, or of a row of nuScenes' calibrated_sensor."""
+    if values.get('cam2ego') is not None:
+        return check_mounting(values['cam2ego'])
+    if 'sensor_token' not in values:  # other files have rotations into frames of their own
+        return None
+    return _above_ground(recorded_mounting(values, 'rotation', 'translation'))
+
+
+def _above_ground(cam2ego: np.ndarray | None) -> np.ndarray | None:
+    """None also where a data set has numbers that tell nothing."""
+    return None if cam2ego is None or ground_plane(cam2ego) is None else cam2ego
+
+
 def _from_sensors(rows: list, path: Path) -> Calibration | dict[str, Calibration]:
     """Of the table calibrated_sensor: by file name where its sample_data lies beside it."""
     cameras = {
@@ -321,8 +346,9 @@ def _from_sensors(rows: list, path: Path) -> Calibration | dict[str, Calibration
     if not cameras:
         raise ValueError('no row of the table has a camera_intrinsic')
     first = next(iter(cameras.values()))
-    if all(_alike(first, camera) for camera in cameras.values()):
-        return first
+    if all(_alike_inside(first, camera) for camera in cameras.values()):
+        same = all(_alike(first, camera) for camera in cameras.values())
+        return first if same else first._replace(cam2ego=None)
     records = path.with_name('sample_data.json')
     if not records.is_file():
         raise ValueError(
@@ -342,44 +368,3 @@ def _from_numpy(path: Path) -> Calibration:
     except EOFError as error:  # an empty file; a ValueError before numpy 1.24
         raise ValueError(f'no numbers in it: {error}') from error
     return Calibration(_matrix(content)) if path.suffix.lower() == '.npy' else _from_object(content)
-
-
-def _opencv_storage(text: str) -> dict[str, Any]:
-    """Top level of a file of ``cv2.FileStorage``."""
-    try:
-        storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
-        root = storage.root()
-        return {name: _opencv_node(root.getNode(name)) for name in root.keys()}  # noqa: SIM118  no dict
-    except (cv2.error, SystemError) as error:  # the latter hides the former
-        raise ValueError('not a file of OpenCV, or damaged') from error
-
-
-def _opencv_node(node: Any) -> Any:
-    if node.isInt() or node.isReal():
-        return node.real()
-    if node.isString():
-        return node.string()
-    if node.isSeq():
-        return [_opencv_node(node.at(index)) for index in range(node.size())]
-    matrix = node.mat() if node.isMap() else None
-    return None if matrix is None else matrix.tolist()
-
-
-class _Loader(yaml.SafeLoader):
-    """Also takes OpenCV's matrices in a yaml file without its own first line."""
-
-
-def _mapping(loader: yaml.SafeLoader, _: str, node: yaml.Node) -> Any:
-    return loader.construct_mapping(node, deep=True) if isinstance(node, yaml.MappingNode) else None
-
-
-_Loader.add_multi_constructor('', _mapping)
-# "1e-3" is a number, which YAML 1.1 does not know
-_Loader.add_implicit_resolver(
-    'tag:yaml.org,2002:float', re.compile(r'^[-+]?\d+(\.\d*)?[eE][-+]?\d+$'), list('-+0123456789')
-)
-
-
-def _yaml(text: str) -> Any:
-    documents = list(yaml.load_all(text, Loader=_Loader))
-    return next((document for document in documents if document is not None), None)

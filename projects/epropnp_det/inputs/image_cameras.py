@@ -12,6 +12,7 @@ from .calibrations import Calibration, calibration_of
 from .distortion import Distortion, undistort
 from .images import ImageInfo, decode_image, read_bytes, read_image_info
 from .intrinsics import OFF_CENTER, as_matrix, check_intrinsics, examine_intrinsics
+from .mountings import fitting_mounting
 from .notices import notice
 from .orientation import orient_intrinsics, orient_pixels, orient_size, resolve_mode
 from .paths import printable
@@ -26,6 +27,7 @@ class ImageCamera(NamedTuple):
         size: Width and height of the loaded pixels.
         exif: ``ignore``, ``apply`` or ``upright``, see ``orientation.resolve_mode``.
         calibration: Of the pixels before they are turned with their intrinsics.
+        cam2ego: How the camera of the loaded pixels is mounted, (4, 4); None where nobody says.
     """
 
     path: Path
@@ -33,6 +35,7 @@ class ImageCamera(NamedTuple):
     size: tuple[int, int]
     exif: str
     calibration: Calibration
+    cam2ego: np.ndarray | None = None
 
     @property
     def distortion(self) -> Distortion | None:
@@ -88,6 +91,9 @@ def camera_of_image(
 ) -> ImageCamera:
     """Camera of an image by a calibration; only the head of the image file is looked at.
 
+    A mounting that the calibration has is that of the camera that its intrinsics are of, and turns
+    with them.
+
     Doubts, and distortion that stays in the image, are warned of, each kind once.
 
     Args:
@@ -101,8 +107,8 @@ def camera_of_image(
     Raises:
         FileNotFoundError: If there is no such image.
         KeyError: If the calibrations do not name it, or may mean several.
-        ValueError: If it is no image, or the intrinsics cannot be its own; the message says what
-            to do.
+        ValueError: If it is no image, or intrinsics or mounting cannot be its own; the message says
+            what to do.
     """
     path = Path(path)
     info = read_image_info(path)
@@ -116,11 +122,14 @@ def camera_of_image(
     size = info.upright_size if mode == 'upright' else info.size
     rescale = intrinsics_size is not None
     calibration = _of_pixels(calibration, size, rescale, undistorted, path)
-    matrix = calibration.cam2img
-    if mode == 'apply':
-        matrix = orient_intrinsics(matrix, size, info.orientation)
-        size = orient_size(size, info.orientation)
-    return ImageCamera(path, matrix, size, mode, calibration)
+    turns = info.orientation if mode == 'apply' else 1
+    matrix, cam2ego = calibration.cam2img, calibration.cam2ego
+    if turns != 1:
+        matrix = orient_intrinsics(matrix, size, turns)
+        size = orient_size(size, turns)
+    if cam2ego is not None:
+        cam2ego = fitting_mounting(cam2ego, turns, path)
+    return ImageCamera(path, matrix, size, mode, calibration, cam2ego)
 
 
 def camera_of_frames(

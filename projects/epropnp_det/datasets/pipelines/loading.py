@@ -10,9 +10,9 @@ from mmdet3d.datasets.builder import PIPELINES
 
 from ...inputs.images import StoredImage, decode_image, with_intrinsics
 from ...inputs.intrinsics import as_matrix
+from ...inputs.mountings import ground_plane, recorded_mounting
 from ...inputs.orientation import EXIF_MODES
 from ...inputs.paths import drive_hint, join_path, printable
-from ..mounting import ground_plane
 
 
 @PIPELINES.register_module()
@@ -27,7 +27,7 @@ class LoadImageMono3D:
 
     Adds ``img, cam2img`` (original K, float64 (3, 3)), ``img2net`` (float32 (3, 3)), ``img_shape,
     ori_shape, pad_shape, filename``, and where the record tells how the camera is mounted
-    ``ground_plane`` (float32 (3,), see :func:`.mounting.ground_plane`).
+    ``ground_plane`` (float32 (3,), see ``inputs.mountings``); one that is there already stays.
 
     Args:
         to_float32: Whether to convert to float32 (mmdet's photometric distortion needs it).
@@ -83,10 +83,11 @@ class LoadImageMono3D:
         intrinsics = _check_intrinsics(info.get('cam_intrinsic', results.get('cam2img')), name)
         stated = (info['width'], info['height']) if 'width' in info and 'height' in info else None
         image, cam2img = with_intrinsics(stored, intrinsics, self.exif, stated, name)
-        plane = None
+        mounting = None
         if self.exif != 'apply' or stored.orientation == 1:
             _check_size(image, info, name)
-            plane = ground_plane(info)
+            mounting = recorded_mounting(info)
+        plane = None if mounting is None else ground_plane(mounting)
         return {
             **results,
             **({} if plane is None else {'ground_plane': plane}),

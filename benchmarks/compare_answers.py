@@ -31,8 +31,12 @@ from nuscenes.eval.detection.config import config_factory
 
 from epropnp_det.engine import load_config
 
-DETECTORS = {'EPro-PnP': 'epropnp_det_small', 'FCOS3D': 'fcos3d_small'}
-"""Names of their configs in the folder of the proof."""
+DETECTORS = {
+    'EPro-PnP': 'epropnp_det_small',
+    'EPro-PnP, branches': 'epropnp_det_branches_small',
+    'FCOS3D': 'fcos3d_small',
+}
+"""Names of their configs in the folder of the proof; the others are compared with the last."""
 SHOWN = tuple(COLUMNS[i] for i in (0, 3, 5))
 """Median errors of yaw and position, and the share that is right in both."""
 
@@ -62,20 +66,22 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def finished(work: Path) -> dict[str, list[Path]]:
-    """Results of the tests of each detector, by seed.
+    """Results of the tests of each detector that has any, by seed.
 
     Raises:
-        FileNotFoundError: If a detector has none.
+        FileNotFoundError: If there are not two of them, of which one is the last.
     """
-    found = {}
-    for name, stem in DETECTORS.items():
-        found[name] = sorted(work.glob(f'{stem}_seed*/eval/results.pkl'))
-        if not found[name]:
-            raise FileNotFoundError(
-                f'no tested run of {name} in {work}; make proof trains and tests, or name the '
-                'folder with --work-dir'
-            )
-    return found
+    found = {
+        name: sorted(work.glob(f'{stem}_seed*/eval/results.pkl'))
+        for name, stem in DETECTORS.items()
+    }
+    peer = list(DETECTORS)[-1]
+    if not found[peer] or not any(files for name, files in found.items() if name != peer):
+        raise FileNotFoundError(
+            f'no tested runs of {peer} and of another detector in {work}; make proof trains and '
+            'tests, or name the folder with --work-dir'
+        )
+    return {name: files for name, files in found.items() if files}
 
 
 def asked(content: dict) -> tuple[list[tuple[int, dict]], Objects]:
@@ -145,7 +151,7 @@ def table(answers: dict[str, list[Answers]], objects: Objects) -> str:
     """A row for each group, a column for each quantity and detector, and for the differences.
 
     Args:
-        answers: Of each detector, a run each.
+        answers: Of two detectors, a run each.
         objects: What they are about.
     """
     ours, peer = answers
@@ -178,10 +184,11 @@ def main() -> None:
     work = Path(args.work_dir)
     try:
         found = finished(work)
-        configs = {name: load_config(work / f'{stem}.py') for name, stem in DETECTORS.items()}
+        configs = {name: load_config(work / f'{DETECTORS[name]}.py') for name in found}
     except FileNotFoundError as error:
         sys.exit(f'error: {error}')
-    content = mmcv.load(configs['EPro-PnP'].data.test.ann_file)
+    *ours, peer = found
+    content = mmcv.load(configs[peer].data.test.ann_file)
     pairs, objects = asked(content)
     answers = {
         name: [
@@ -194,8 +201,9 @@ def main() -> None:
         for name, files in found.items()
     }
     seeds = ', '.join(f'{name}: {len(files)}' for name, files in found.items())
-    text = f'Runs: {seeds}. In brackets 95 % intervals over seeds and objects.\n\n'
-    text += table(answers, objects)
+    text = f'Runs: {seeds}. In brackets 95 % intervals over seeds and objects.\n'
+    for name in ours:
+        text += '\n' + table({name: answers[name], peer: answers[peer]}, objects)
     (work / 'answers.md').write_text(text, encoding='utf-8')
     print(text)
     trained = {

@@ -1,8 +1,8 @@
 """EPro-PnP against FCOS3D on equal terms: the same images, backbone, neck, optimiser and steps.
 
-Fetches a backbone that knows ImageNet, writes a synthetic nuScenes, trains both detectors with
+Fetches a backbone that knows ImageNet, writes a synthetic nuScenes, trains the detectors with
 several seeds, evaluates them by the official devkit and writes table.md, results.json and
-comparison.png. Both configs are in configs/proof. Finished runs are kept: the same command goes on
+comparison.png. Their configs are in configs/proof. Finished runs are kept: the same command goes on
 where it was, and with more seeds it trains only what is new. With the data in place, two commands
 can train one detector each at the same time.
 
@@ -193,7 +193,8 @@ def draw(runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> None:
                 panel.plot([place, place], [min(values), max(values)], color=f'C{place}')
                 panel.plot([place] * len(values), values, 'o', color=f'C{place}')
         panel.set_title(f'{metric} ({"more" if sign > 0 else "less"} is better)', fontsize=8)
-        panel.set_xticks(range(len(runs)), list(runs), fontsize=8)
+        names = [name.replace(', ', ',\n') for name in runs]
+        panel.set_xticks(range(len(runs)), names, fontsize=7)
         panel.set_xlim(-0.5, len(runs) - 0.5)
         panel.set_ylim(bottom=0)
         panel.grid(alpha=0.3)

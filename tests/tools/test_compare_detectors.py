@@ -13,9 +13,10 @@ def tool(repository):
     return load(repository / 'tools/compare_detectors.py')
 
 
-def test_both_detectors_train_on_the_same_terms(tool, tmp_path):
+@pytest.mark.parametrize('name', ['EPro-PnP', 'EPro-PnP, branches'])
+def test_detectors_train_on_the_same_terms(tool, tmp_path, name):
     args = tool.parse_args(['--work-dir', str(tmp_path)])
-    ours, theirs = (load_config(tool.localise(args, name)) for name in tool.DETECTORS)
+    ours, theirs = (load_config(tool.localise(args, one)) for one in (name, 'FCOS3D'))
     assert ours.model.backbone == theirs.model.backbone and ours.model.neck == theirs.model.neck
     for key in ('optimizer', 'lr_config', 'optimizer_config', 'runner'):
         assert ours[key] == theirs[key]
@@ -43,7 +44,7 @@ def chains(tool, monkeypatch):
 def test_every_run_has_a_state_of_its_own(tool, tmp_path, chains):
     """Two commands, one for each detector, write into different files."""
     work = ['--work-dir', str(tmp_path)]
-    tool.run_all(tool.parse_args([*work, '--seeds', '3', '4']))
+    tool.run_all(tool.parse_args([*work, '--seeds', '3', '4', '--detectors', 'EPro-PnP', 'FCOS3D']))
     tool.run_all(tool.parse_args([*work, '--seeds', '3', '--detectors', 'FCOS3D']))
     states = [state.relative_to(tmp_path).as_posix() for state, _ in chains]
     ours, theirs = 'steps/epropnp_det_small_seed{}.json', 'steps/fcos3d_small_seed{}.json'
@@ -78,4 +79,5 @@ def test_report_reads_what_is_finished(tool, tmp_path):
     folder = tool.run_dir(args, 'FCOS3D', 1) / 'eval'
     folder.mkdir(parents=True)
     (folder / 'metrics.json').write_text(json.dumps({'a_b/NDS': 0.25, 'a_b/x': None}))
-    assert tool.read_runs(args) == {'EPro-PnP': [], 'FCOS3D': [{'NDS': 0.25}]}
+    none = {'EPro-PnP': [], 'EPro-PnP, branches': []}
+    assert tool.read_runs(args) == {**none, 'FCOS3D': [{'NDS': 0.25}]}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from ablation_study.answers import LOST, Answers
-from compare_answers import Objects, asked, finished, groups, judge, table, without_front
+from compare_answers import DETECTORS, Objects, asked, finished, groups, judge, table, without_front
 from mmdet3d.core.bbox import CameraInstance3DBoxes
 
 CAM2IMG = [[300.0, 0, 200], [0, 300.0, 100], [0, 0, 1]]
@@ -90,10 +90,21 @@ def test_the_difference_is_of_the_same_objects():
     assert row.split(' | ')[4] == '-1.0 (-1.0 to -1.0)'
 
 
-def test_what_lacks_is_named(tmp_path, monkeypatch):
-    with pytest.raises(FileNotFoundError, match='no tested run of EPro-PnP .*make proof'):
+@pytest.mark.parametrize('there', [(), ('FCOS3D',), ('EPro-PnP', 'EPro-PnP, branches')])
+def test_what_lacks_is_named(tmp_path, there):
+    make_runs(tmp_path, there)
+    with pytest.raises(FileNotFoundError, match='no tested runs of FCOS3D and .*make proof'):
         finished(tmp_path)
-    for stem in ('epropnp_det_small', 'fcos3d_small'):
-        (tmp_path / f'{stem}_seed1' / 'eval').mkdir(parents=True)
-        (tmp_path / f'{stem}_seed1' / 'eval' / 'results.pkl').touch()
-    assert [len(files) for files in finished(tmp_path).values()] == [1, 1]
+
+
+def test_two_detectors_are_enough(tmp_path):
+    make_runs(tmp_path, ('EPro-PnP, branches', 'FCOS3D'))
+    found = finished(tmp_path)
+    assert list(found) == ['EPro-PnP, branches', 'FCOS3D']
+    assert [len(files) for files in found.values()] == [2, 2]
+
+
+def make_runs(work, names):
+    for folder in (f'{DETECTORS[name]}_seed{seed}' for name in names for seed in (0, 7)):
+        (work / folder / 'eval').mkdir(parents=True)
+        (work / folder / 'eval' / 'results.pkl').touch()

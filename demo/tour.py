@@ -128,7 +128,8 @@ def find_hero(model: nn.Module, frames: Sequence[Frame]) -> Hero:
             x1, y1, x2, y2 = frame.bboxes[column]
             size = min((x2 - x1) * (y2 - y1) / (0.02 * image.shape[0] * image.shape[1]), 1.0)
             long = frame.ground_truth.boxes[column, 0] > 3  # a vehicle shows its heading
-            merit = float(found.scores[row]) * size * (distance < 1.0) * (3 if long else 1)
+            near = distance < 0.1 * np.linalg.norm(frame.ground_truth.boxes[column, [3, 5]])
+            merit = float(found.scores[row]) * size * near * (3 if long else 1)
             if best is None or merit > best[0]:
                 best = merit, Hero(found, row, frame.ground_truth.boxes[column], frame, image)
     if best is None:

@@ -13,7 +13,9 @@ from support.scripts import load
 
 @pytest.fixture(scope='module')
 def fuzz(repository):
-    return load(repository / 'benchmarks' / 'fuzz_pnp.py')
+    sys.path.insert(0, str(repository / 'benchmarks'))
+    yield load(repository / 'benchmarks' / 'fuzz_pnp.py')
+    sys.path.remove(str(repository / 'benchmarks'))
 
 
 def test_no_promise_breaks(fuzz):

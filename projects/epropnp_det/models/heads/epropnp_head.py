@@ -10,7 +10,6 @@ from mmdet3d.models.builder import HEADS, build_head, build_loss
 from mmdet3d.models.dense_heads.base_mono3d_dense_head import BaseMono3DDenseHead
 from torch import Tensor
 
-from ...boxes.instances import boxes3d_from_instance, join_instances, velocities_from_instance
 from ..auxiliary import join_headings
 from ..builder import build_pnp, merged
 from ..class_agreement import check_class_counts, head_class_counts
@@ -28,18 +27,20 @@ from ..decoding import (
 from ..structures import (
     Correspondences,
     DenseOutput,
-    GroundTruth,
     ImageGeometry,
     ObjectQueries,
-    as_indices,
 )
-from ..targets import Candidates, find_candidates, sample_objects, volume_centers
+from ..targets import (
+    Candidates,
+    collect_ground_truth,
+    find_candidates,
+    ignored_regions,
+    sample_objects,
+    visible_objects,
+)
 from ..views import align_views, average_logits, merge_views
 
 __all__ = ['EProPnPHead']
-
-MIN_VOLUME = 1e-6
-"""Objects with less total thickness in the canvas are not visible (docs/method.md 2.3)."""
 
 
 @HEADS.register_module()
@@ -161,12 +162,15 @@ class EProPnPHead(BaseMono3DDenseHead):
             Losses and metrics by name.
         """
         geometry = ImageGeometry.from_metas(img_metas, x[0].device)
-        gt = self._ground_truth(gt_bboxes, gt_labels, gt_bboxes_3d, attr_labels, geometry)
-        gt, centers = self._visible(gt, geometry)
+        gt = collect_ground_truth(
+            gt_bboxes, gt_labels, gt_bboxes_3d, attr_labels, self.num_classes, x[0].device
+        )
+        stride = self.correspondence.encoder.stride
+        gt, centers = visible_objects(gt, self._camera_pixels(geometry), stride, self.min_bbox_side)
 
         dense = self.detector(x[self.first_level :])
         targets = self.detector.get_targets(
-            dense, gt, centers, **_ignored_regions(gt_bboxes_ignore, centers)
+            dense, gt, centers, **ignored_regions(gt_bboxes_ignore, centers)
         )
         losses = self.detector.loss(dense, targets)
 
@@ -365,42 +369,6 @@ class EProPnPHead(BaseMono3DDenseHead):
     def _camera(self, geometry: ImageGeometry, img_inds: Tensor):
         return self.make_camera(geometry.cam2img[img_inds], geometry.img_size[img_inds])
 
-    def _ground_truth(
-        self,
-        gt_bboxes: list[Tensor],
-        gt_labels: list[Tensor],
-        gt_bboxes_3d: list,
-        attr_labels: list[Tensor] | None,
-        geometry: ImageGeometry,
-    ) -> GroundTruth:
-        """Concatenates the lists of a batch, unknown classes left out."""
-        device = geometry.cam2img.device
-        boxes = join_instances(gt_bboxes_3d).to(device)
-        if attr_labels is None:
-            attr_labels = [torch.zeros_like(labels) for labels in gt_labels]
-        gt = GroundTruth(
-            bboxes=torch.cat(list(gt_bboxes)).to(device),
-            labels=torch.cat(list(gt_labels)).to(device),
-            boxes3d=boxes3d_from_instance(boxes),
-            velocities=velocities_from_instance(boxes),
-            attributes=torch.cat(list(attr_labels)).to(device),
-            img_inds=_image_indices(gt_labels, device),
-        )
-        return gt.select((gt.labels >= 0) & (gt.labels < self.num_classes))
-
-    def _visible(self, gt: GroundTruth, geometry: ImageGeometry) -> tuple[GroundTruth, Tensor]:
-        """Objects that the network can see, and their volume centres in network pixels, (G, 2)."""
-        found = volume_centers(
-            gt.boxes3d,
-            geometry.cam2img[gt.img_inds],
-            self._camera_pixels(geometry).img2net[gt.img_inds],
-            geometry.net_size[gt.img_inds],
-            stride=self.correspondence.encoder.stride,
-        )
-        large = (gt.bboxes[:, 2:] - gt.bboxes[:, :2]).amin(dim=1) >= self.min_bbox_side
-        keep = as_indices((found.volume > MIN_VOLUME) & large)
-        return gt.select(keep), found.centers[keep]
-
 
 def _same_pixel_center(camera: dict, correspondence: dict) -> float:
     centers = {float(cfg.get('pixel_center', 0.5)) for cfg in (camera, correspondence)}
@@ -421,18 +389,3 @@ def _first_level(detector_stride: int, output_stride: int) -> int:
             f'of stride {detector_stride}, the first of detector.strides'
         )
     return level
-
-
-def _ignored_regions(bboxes: list[Tensor] | None, like: Tensor) -> dict[str, Tensor]:
-    """Arguments of the detector's ``get_targets``."""
-    if bboxes is None:
-        return {}
-    inds = _image_indices(bboxes, like.device)
-    return dict(ignore_bboxes=torch.cat(list(bboxes)).to(like), ignore_img_inds=inds)
-
-
-def _image_indices(rows_per_image: Sequence[Tensor], device: torch.device) -> Tensor:
-    """Index of the image of each row of the concatenated lists, (n,)."""
-    counts = [len(rows) for rows in rows_per_image]
-    images = torch.repeat_interleave(torch.arange(len(counts)), torch.tensor(counts))
-    return images.to(device)  # known here, so no device is asked for the number of rows

@@ -27,6 +27,7 @@ from ..decoding import (
 from ..structures import (
     Correspondences,
     DenseOutput,
+    GroundTruth,
     ImageGeometry,
     ObjectQueries,
 )
@@ -165,8 +166,7 @@ class EProPnPHead(BaseMono3DDenseHead):
         gt = collect_ground_truth(
             gt_bboxes, gt_labels, gt_bboxes_3d, attr_labels, self.num_classes, x[0].device
         )
-        stride = self.correspondence.encoder.stride
-        gt, centers = visible_objects(gt, self._camera_pixels(geometry), stride, self.min_bbox_side)
+        gt, centers = self._visible(gt, geometry)
 
         dense = self.detector(x[self.first_level :])
         targets = self.detector.get_targets(
@@ -368,6 +368,11 @@ class EProPnPHead(BaseMono3DDenseHead):
 
     def _camera(self, geometry: ImageGeometry, img_inds: Tensor):
         return self.make_camera(geometry.cam2img[img_inds], geometry.img_size[img_inds])
+
+    def _visible(self, gt: GroundTruth, geometry: ImageGeometry) -> tuple[GroundTruth, Tensor]:
+        """Objects that the network can see, and their volume centres in network pixels, (G, 2)."""
+        stride = self.correspondence.encoder.stride
+        return visible_objects(gt, self._camera_pixels(geometry), stride, self.min_bbox_side)
 
 
 def _same_pixel_center(camera: dict, correspondence: dict) -> float:

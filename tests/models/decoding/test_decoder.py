@@ -150,6 +150,30 @@ def test_score_blends_prediction_and_posterior(ratio):
     assert found.log_weights.shape == (5, 3) and torch.equal(found.ess, posterior.ess[order])
 
 
+@pytest.mark.parametrize('rivalry', [0.0, 0.5, 1.0])
+def test_rivals_of_other_classes_lower_the_scores_and_change_the_order(rivalry):
+    """One object is found twice, as two classes; no others touch."""
+    geometry = make_geometry()
+    correspondences = make_correspondences(geometry)
+    solution = solve(correspondences)
+    pose, dims = solution.pose.clone(), correspondences.dims.clone()
+    pose[2], dims[2] = pose[3], dims[3]
+    scores = torch.tensor([0.45, 0.2, 0.6, 0.5, 0.9])
+    found = decode_detections(
+        make_candidates(scores),
+        correspondences._replace(dims=dims),
+        solution._replace(pose=pose, valid=torch.arange(5) < 4),
+        geometry,
+        class_rivalry=rivalry,
+    )
+    expected = scores[:4] / 2  # the 3D score is a half
+    expected[2:] *= (torch.tensor([0.36, 0.25]) / 0.61) ** rivalry
+    order = expected.argsort(descending=True)
+    assert found.labels.tolist() == order.tolist()
+    assert (order[1] == 3) == (rivalry == 0)
+    torch.testing.assert_close(found.scores, expected[order])
+
+
 def test_no_posterior_without_samples():
     geometry = make_geometry()
     correspondences = make_correspondences(geometry)

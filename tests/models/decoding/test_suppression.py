@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from epropnp_det.models.decoding import bev_nms, projected_nms
+from epropnp_det.models.decoding import bev_nms, class_shares, projected_nms
 
 shapely_geometry = pytest.importorskip('shapely.geometry')
 
@@ -69,3 +69,46 @@ def test_projected_nms_returns_best_first_for_unsorted_scores():
     scores = torch.tensor([0.3, 0.9, 0.5])
     assert projected_nms(bboxes, scores, torch.zeros(3, dtype=torch.long), 0.8).tolist() == [1, 2]
     assert projected_nms(bboxes, scores, torch.tensor([0, 1, 0]), 0.8).tolist() == [1, 2, 0]
+
+
+def test_class_shares_by_hand():
+    """A lorry and a bus on the same pixels, a person before them, a car far off."""
+    bboxes = torch.tensor([[0.0, 0, 40, 20], [0, 0, 40, 20], [10, 0, 18, 20], [60, 0, 90, 20]])
+    scores, labels = torch.tensor([0.6, 0.3, 0.5, 0.2]), torch.tensor([1, 3, 7, 0])
+    one_image = torch.zeros(4, dtype=torch.long)
+    shares = class_shares(bboxes, scores, labels, one_image)
+    squares = [0.36, 0.09, 0.25]
+    expected = [
+        squares[0] / (squares[0] + squares[1]),  # the bus claims 0.09, the person 0.2 of 0.25
+        squares[1] / (squares[1] + squares[0]),
+        squares[2] / (squares[2] + 0.2 * squares[0]),
+        1.0,
+    ]
+    torch.testing.assert_close(shares, torch.tensor(expected))
+    # Those of one class, and those of other images, are no rivals.
+    assert class_shares(bboxes, scores, torch.full((4,), 2), one_image).tolist() == [1.0] * 4
+    assert class_shares(bboxes, scores, labels, torch.arange(4)).tolist() == [1.0] * 4
+
+
+def test_class_shares_of_what_scores_nothing_and_of_nothing():
+    bboxes, labels, images = torch.tensor([[0.0, 0, 4, 4]] * 3), torch.arange(3), torch.zeros(3)
+    shares = class_shares(bboxes, torch.tensor([0.0, 0.0, 1e-30]), labels, images)
+    assert shares.isfinite().all()
+    assert class_shares(bboxes[:0], torch.zeros(0), labels[:0], images[:0]).shape == (0,)
+
+
+def test_class_shares_equal_the_obvious_loop():
+    generator = torch.Generator().manual_seed(0)
+    corner, size, scores = torch.rand(3, 50, 2, generator=generator)
+    bboxes = torch.cat([corner, corner + 0.1 + size], dim=1)
+    scores, labels = scores[:, 0], torch.arange(50) % 4
+    shares = class_shares(bboxes, scores, labels, torch.zeros(50, dtype=torch.long))
+    for index in range(50):
+        left = torch.maximum(bboxes[:, :2], bboxes[index, :2])
+        right = torch.minimum(bboxes[:, 2:], bboxes[index, 2:])
+        inner = (right - left).clamp(min=0).prod(1)
+        areas = (bboxes[:, 2:] - bboxes[:, :2]).prod(1)
+        claims = inner / (areas + areas[index] - inner) * scores**2
+        strongest = claims[labels != labels[index]].max()
+        expected = scores[index] ** 2 / (scores[index] ** 2 + strongest)
+        torch.testing.assert_close(shares[index], expected)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from epropnp_det.models.structures import Correspondences
-from epropnp_det.models.views import merge_views
+from epropnp_det.models.views import head_by_head, merge_views
 from epropnp_det.pnp import EProPnP4DoF, PerspectiveCamera
 
 NUM, POINTS = 4, 128
@@ -85,3 +85,16 @@ def test_sure_scores_stay_sure():
 def test_few_objects(num):
     view = Correspondences(*(field[:num] for field in make_view()))
     assert merge_views([view, view]).x3d.shape == (num, 2 * POINTS, 3)
+
+
+@pytest.mark.parametrize('num', [0, 3])
+def test_points_of_one_head_lie_together_whatever_the_views(num):
+    """Two views of three heads with two points each; values are head, point, view."""
+    view = torch.cartesian_prod(torch.arange(3), torch.arange(2)).float()
+    views = [torch.cat((view, torch.full((6, 1), v)), dim=1) for v in (0.0, 1.0)]
+    points = torch.cat(views).expand(num, -1, -1)
+    ordered = head_by_head(points, 2)
+    assert ordered.shape == (num, 12, 3)
+    expected = torch.cartesian_prod(torch.arange(3), torch.arange(2), torch.arange(2)).float()
+    assert torch.equal(ordered, expected.expand(num, -1, -1))
+    assert torch.equal(head_by_head(points, 1), points)

@@ -4,7 +4,7 @@ from .decoder import decode_detections, posterior_score, turned
 from .dense_maps import DenseMaps, cell_to_image, score_map
 from .detections import Detections
 from .ground import Ground, stand_on_ground
-from .suppression import bev_nms, projected_nms
+from .suppression import bev_nms, class_shares, projected_nms
 
 __all__ = [
     'DenseMaps',
@@ -12,6 +12,7 @@ __all__ = [
     'Ground',
     'bev_nms',
     'cell_to_image',
+    'class_shares',
     'decode_detections',
     'posterior_score',
     'projected_nms',

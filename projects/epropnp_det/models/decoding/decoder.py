@@ -15,7 +15,7 @@ from ..structures import Correspondences, ImageGeometry
 from ..targets import Candidates
 from .detections import Detections
 from .ground import Ground, stand_on_ground
-from .suppression import bev_nms, projected_nms
+from .suppression import bev_nms, class_shares, projected_nms
 
 __all__ = ['decode_detections', 'posterior_score', 'turned']
 
@@ -57,6 +57,7 @@ def decode_detections(
     nms_iou_bev: float = 0.25,
     min_bbox_side: float = 4.0,
     mc_score_ratio: float = 0.0,
+    class_rivalry: float = 0.0,
     ground: Ground | None = None,
     pixel_center: float = 0.5,
     with_points: bool = False,
@@ -74,6 +75,8 @@ def decode_detections(
         min_bbox_side: Projected boxes with a shorter side are dropped, in original pixels.
         mc_score_ratio: Share ``a`` of the posterior in the 3D score,
             ``predicted^(1 - a) * posterior_score^a``; needs Monte Carlo samples unless 0.
+        class_rivalry: Power of the :func:`class_shares` in the scores; 0, as published: detections
+            of different classes do not know each other.
         ground: Objects stand on the ground as ``geometry`` has it, see :func:`stand_on_ground`;
             None, as published: anywhere.
         pixel_center: As for :func:`project_boxes`.
@@ -121,6 +124,9 @@ def decode_detections(
     found = found.select(projected_nms(found.bboxes, found.scores, _groups(found), nms_iou2d))
     if ground is not None and geometry.ground_planes is not None:
         found = stand_on_ground(found, geometry.ground_planes, ground)
+    if class_rivalry > 0:
+        shares = class_shares(found.bboxes, found.scores, found.labels, found.img_inds)
+        found = found._replace(scores=found.scores * shares**class_rivalry)
     return found.select(bev_nms(found.boxes3d, found.scores, _groups(found), nms_iou_bev))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import Tensor
@@ -28,7 +29,8 @@ class Detections(NamedTuple):
             none were drawn, as the two following.
         log_weights: Unnormalised log-weights of the samples, (n, S).
         ess: Effective sample size in [1, S], (n,). Near 1 the samples say nothing.
-        x3d: Object-frame points in metres, (n, N, 3); None unless asked for, as the two following.
+        x3d: Object-frame points in metres, head by head, (n, N, 3); None unless asked for, as the
+            two following.
         x2d: Their image points in original pixels, (n, N, 2).
         w2d: Their weights per axis, (n, N, 2).
     """
@@ -53,3 +55,10 @@ class Detections(NamedTuple):
         """The detections that ``keep`` (bool mask or indices) names."""
         keep = as_indices(keep)
         return Detections(*(None if field is None else field[keep] for field in self))
+
+    def ordered_points(self, order: Callable[[Tensor], Tensor]) -> Detections:
+        """The same detections, their correspondences (n, N, d), if there are any, in an order."""
+        fields = {name: getattr(self, name) for name in ('x3d', 'x2d', 'w2d')}
+        return self._replace(
+            **{name: points if points is None else order(points) for name, points in fields.items()}
+        )

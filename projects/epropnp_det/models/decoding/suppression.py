@@ -1,12 +1,16 @@
-"""Non-maximum suppression per (image, class): on projected 2D boxes, then in bird's-eye view."""
+"""What overlaps a better detection goes (same class) or counts less (another class).
+
+Non-maximum suppression per (image, class): on projected 2D boxes, then in bird's-eye view.
+"""
 
 from __future__ import annotations
 
 import torch
 from mmcv.ops import batched_nms, nms_rotated
+from mmdet.core import bbox_overlaps
 from torch import Tensor
 
-__all__ = ['bev_nms', 'projected_nms']
+__all__ = ['bev_nms', 'class_shares', 'projected_nms']
 
 
 def projected_nms(bboxes: Tensor, scores: Tensor, groups: Tensor, iou_threshold: float) -> Tensor:
@@ -51,3 +55,26 @@ def bev_nms(boxes3d: Tensor, scores: Tensor, groups: Tensor, iou_threshold: floa
     outlines[:, 0] += groups.double() * extent
     keep = nms_rotated(outlines, scores.double(), iou_threshold)[1]
     return keep[scores[keep].argsort(descending=True, stable=True)]
+
+
+def class_shares(bboxes: Tensor, scores: Tensor, labels: Tensor, img_inds: Tensor) -> Tensor:
+    """Share of each detection in what it and its strongest rival claim (docs/method.md 4.8).
+
+    A rival is a detection of another class on the same pixels: one of both is wrong. Its squared
+    score counts as far as the projected boxes overlap: who stands before a lorry is not its rival.
+
+    Args:
+        bboxes: x1 y1 x2 y2, (n, 4).
+        scores: Not negative, (n,).
+        labels: Class indices, (n,).
+        img_inds: Index of the image in the batch, (n,).
+
+    Returns:
+        ``s^2 / (s^2 + max(IoU * rival^2))``, 1 without a rival, (n,).
+    """
+    if len(scores) == 0:
+        return scores
+    rivals = (labels[:, None] != labels) & (img_inds[:, None] == img_inds)
+    claims = scores.square()
+    claimed = (bbox_overlaps(bboxes, bboxes) * claims * rivals).amax(dim=1)
+    return claims / (claims + claimed).clamp(min=torch.finfo(claims.dtype).tiny)

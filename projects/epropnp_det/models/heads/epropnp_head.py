@@ -39,7 +39,7 @@ from ..targets import (
     sample_objects,
     visible_objects,
 )
-from ..views import align_views, average_logits, merge_views
+from ..views import align_views, average_logits, head_by_head, merge_views
 
 __all__ = ['EProPnPHead']
 
@@ -70,12 +70,13 @@ class EProPnPHead(BaseMono3DDenseHead):
         train_cfg: Not used; mmdet3d passes it.
         test_cfg: ``score_thr`` (on class score x centerness), ``max_per_img`` candidates,
             ``nms_iou2d``, ``nms_iou_bev``, ``fast_mode`` (Gauss-Newton instead of trust region),
-            ``mc_score_ratio`` (share of the posterior in the 3D score), ``ground`` (fields of
-            :class:`Ground`: objects stand on one plane, where the mounting of the camera is known;
-            None, as published: anywhere), ``heading_weight`` (what the answer of ``heading`` counts
-            beside the solver's; 0, as published: nothing), ``with_samples`` (whether detections
-            carry their posterior), ``normalize_views`` (False: official flip test, whose posterior
-            is too narrow, docs/differences.md W26) and ``seed``.
+            ``mc_score_ratio`` (share of the posterior in the 3D score), ``class_rivalry`` (how much
+            detections of other classes on the same pixels lower a score; 0, as published: not at
+            all), ``ground`` (fields of :class:`Ground`: objects stand on one plane, where the
+            mounting of the camera is known; None, as published: anywhere), ``heading_weight`` (what
+            the answer of ``heading`` counts beside the solver's; 0, as published: nothing),
+            ``with_samples`` (whether detections carry their posterior), ``normalize_views`` (False:
+            official flip test, its posterior is too narrow, docs/differences.md W26) and ``seed``.
         init_cfg: Initialisation config of mmcv.
 
     Raises:
@@ -260,9 +261,10 @@ class EProPnPHead(BaseMono3DDenseHead):
         heading = None
         if cfg.get('heading_weight', 0.0) > 0:
             heading = torch.stack([self.heading.answer(*view) for view in views]).mean(0)
-        return self._decode(
+        found = self._decode(
             candidates, correspondences, heading, geometries[0], with_samples, with_points
         )
+        return found.ordered_points(lambda points: head_by_head(points, len(views)))
 
     @torch.no_grad()
     def dense_maps(self, feats: Sequence[Tensor], img_metas: list[dict]) -> list[DenseMaps]:
@@ -325,6 +327,7 @@ class EProPnPHead(BaseMono3DDenseHead):
             nms_iou2d=cfg.get('nms_iou2d', 0.8),
             nms_iou_bev=cfg.get('nms_iou_bev', 0.25),
             mc_score_ratio=mc_score_ratio,
+            class_rivalry=cfg.get('class_rivalry', 0.0),
             ground=Ground.from_config(cfg.get('ground')),
             pixel_center=self.pixel_center,
             with_points=with_points,

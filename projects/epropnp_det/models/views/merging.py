@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..structures import Correspondences
 
-__all__ = ['merge_views']
+__all__ = ['head_by_head', 'merge_views']
 
 
 def merge_views(views: Sequence[Correspondences], normalize: bool = True) -> Correspondences:
@@ -51,3 +51,18 @@ def merge_views(views: Sequence[Correspondences], normalize: bool = True) -> Cor
         velocities=mean('velocities'),
         attr_logits=mean('attr_logits'),
     )
+
+
+def head_by_head(points: Tensor, num_views: int) -> Tensor:
+    """Brings the points of merged views into the order of one view, each point beside its twins.
+
+    Args:
+        points: View by view as :func:`merge_views` joins them, head by head within each,
+            (n, num_views * N, d).
+        num_views: How many views were merged.
+
+    Returns:
+        The same points, head by head, (n, num_views * N, d).
+    """
+    views = points.unflatten(1, (num_views, points.shape[1] // num_views))
+    return views.transpose(1, 2).flatten(1, 2)

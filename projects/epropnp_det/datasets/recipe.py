@@ -135,7 +135,9 @@ def window_steps(
     ]
 
 
-def test_pipeline(steps: Sequence[dict], class_names: Sequence[str], pad: int = 32) -> list[dict]:
+def test_pipeline(
+    steps: Sequence[dict], class_names: Sequence[str], pad: int = 32, flip: bool = False
+) -> list[dict]:
     """An image, what a config does to it, and what the network wants; flips on request.
 
     Args:
@@ -143,6 +145,7 @@ def test_pipeline(steps: Sequence[dict], class_names: Sequence[str], pad: int = 
             shall flip.
         class_names: Names of the classes.
         pad: As for :func:`train_pipeline`.
+        flip: Whether the mirrored image is a second view, solved together with the first.
     """
     transforms = [
         *steps,
@@ -151,7 +154,7 @@ def test_pipeline(steps: Sequence[dict], class_names: Sequence[str], pad: int = 
         dict(type='DefaultFormatBundle3D', class_names=class_names, with_label=False),
         dict(type='Collect3D', keys=['img'], meta_keys=META_KEYS),
     ]
-    views = dict(type='MultiScaleFlipAug', scale_factor=1.0, flip=False, transforms=transforms)
+    views = dict(type='MultiScaleFlipAug', scale_factor=1.0, flip=flip, transforms=transforms)
     return [dict(type='LoadImageMono3D'), views]
 
 

@@ -23,6 +23,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+
+import epropnp_det  # noqa: F401  first, since it keeps mmcv quiet
+
+# isort: split
 from mmcv import DictAction
 
 from epropnp_det.apis import (

@@ -47,8 +47,8 @@ def mounting_from_height(height: float, pitch: float = 0.0, roll: float = 0.0) -
         ) from error
     if not HEIGHTS[0] <= height <= HEIGHTS[1]:
         raise ValueError(
-            f'a camera {height:g} above the ground: its height must be {HEIGHTS[0]:g} to '
-            f'{HEIGHTS[1]:g} metres: leave it out where nobody knows it'
+            f'the height of the camera above the ground must be {HEIGHTS[0]:g} to {HEIGHTS[1]:g} '
+            f'metres, got {height:g}; leave it out where nobody knows it'
         )
     (sin_p, sin_r), (cos_p, cos_r) = (f(np.radians([pitch, roll])) for f in (np.sin, np.cos))
     pitched = np.array([[cos_p, 0, sin_p], [0, 1, 0], [-sin_p, 0, cos_p]])

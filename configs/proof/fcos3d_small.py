@@ -86,7 +86,7 @@ model = dict(
                 (0.73, 1.77, 0.67),
                 (0.41, 1.08, 0.41),
                 (0.50, 0.99, 2.52),
-            ),  # fmt: skip
+            ),
         ),
         norm_on_bbox=True,
         centerness_on_reg=True,

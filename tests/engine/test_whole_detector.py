@@ -13,7 +13,7 @@ from mmdet3d.models import build_model
 from epropnp_det.engine import train_model
 from epropnp_det.models.heads import epropnp_head
 from epropnp_det.models.structures import ImageGeometry
-from epropnp_det.models.targets import object_sampling
+from epropnp_det.models.targets import ground_truth, object_sampling
 from support.engine_runs import start, wait
 from support.engine_scenes import NoiseScenes
 
@@ -68,7 +68,7 @@ def train(repository, work_dir, batch, distributed):
     model = build_model(cfg.model)
     model.init_weights()
     for name in ('boxes3d_from_instance', 'velocities_from_instance'):
-        setattr(epropnp_head, name, double(getattr(epropnp_head, name)))
+        setattr(ground_truth, name, double(getattr(ground_truth, name)))
     ImageGeometry.from_metas = staticmethod(double(ImageGeometry.from_metas))
     seed_alike(batch)
     data = build_dataset(cfg.data.train)

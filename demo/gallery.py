@@ -49,7 +49,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument('--out', default='docs/images', help='folder for the pictures')
     parser.add_argument('--samples', type=int, default=2, help='mosaics: the fullest samples')
     parser.add_argument('--sheets', type=int, default=2, help='sheets of views: the fullest images')
-    parser.add_argument('--score-thr', type=float, default=0.3)
+    parser.add_argument('--score-thr', type=float, default=0.25)
     parser.add_argument('--device', help='cpu, cuda, cuda:1; by default the GPU if there is one')
     return parser.parse_args(arguments)
 

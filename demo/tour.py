@@ -110,8 +110,10 @@ def write_data(args: argparse.Namespace) -> tuple[Path, Path]:
     return root, path
 
 
-def find_hero(model: nn.Module, frames: Sequence[Frame]) -> Hero:
+def find_hero(model: nn.Module, frames: Sequence[Frame], score_thr: float) -> Hero:
     """Looks at all images; the hero is large, surely found, and a vehicle where there is one.
+
+    Above the score that boxes in pictures have, where there is such an object.
 
     Raises:
         RuntimeError: If the detector finds nothing.
@@ -129,7 +131,9 @@ def find_hero(model: nn.Module, frames: Sequence[Frame]) -> Hero:
             size = min((x2 - x1) * (y2 - y1) / (0.02 * image.shape[0] * image.shape[1]), 1.0)
             long = frame.ground_truth.boxes[column, 0] > 3  # a vehicle shows its heading
             near = distance < 0.1 * np.linalg.norm(frame.ground_truth.boxes[column, [3, 5]])
-            merit = float(found.scores[row]) * size * near * (3 if long else 1)
+            score = float(found.scores[row])
+            shown = 1.0 if score >= score_thr else 0.01
+            merit = score * size * near * shown * (10 if long else 1)
             if best is None or merit > best[0]:
                 best = merit, Hero(found, row, frame.ground_truth.boxes[column], frame, image)
     if best is None:
@@ -298,7 +302,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         model = init_detector(args.config, args.checkpoint, device='cpu')
         root, ann_file = write_data(args)
         frames = read_frames(ann_file, root, model.CLASSES)
-        hero = find_hero(model, frames)
+        hero = find_hero(model, frames, args.score_thr)
     except (FileNotFoundError, ValueError, RuntimeError) as error:
         sys.exit(f'error: {error}')
     out = Path(args.out)

@@ -184,7 +184,7 @@ def table(runs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
 
 def draw(runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> None:
     """Each metric as dots, a seed each, with the range between them."""
-    figure = Figure(figsize=(12, 2.4), layout='constrained')
+    figure = Figure(figsize=(12, 2.6), layout='constrained')
     FigureCanvasAgg(figure)
     for panel, (metric, sign) in zip(figure.subplots(1, len(SUMMARY)), SUMMARY.items()):
         for place, found in enumerate(runs.values()):
@@ -193,10 +193,9 @@ def draw(runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> None:
                 panel.plot([place, place], [min(values), max(values)], color=f'C{place}')
                 panel.plot([place] * len(values), values, 'o', color=f'C{place}')
         panel.set_title(f'{metric} ({"more" if sign > 0 else "less"} is better)', fontsize=8)
-        names = [name.replace(', ', ',\n') for name in runs]
-        panel.set_xticks(range(len(runs)), names, fontsize=7)
+        panel.set_xticks(range(len(runs)), list(runs), fontsize=7, rotation=30, ha='right')
         panel.set_xlim(-0.5, len(runs) - 0.5)
-        panel.set_ylim(bottom=0)
+        panel.set_ylim(0, 1.1 * panel.get_ylim()[1])
         panel.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
 

@@ -1,4 +1,4 @@
-"""Night, rain, crowds, emptiness and hills, in pictures and in tables."""
+"""Night, rain, crowds, emptiness, hills and other cameras, in pictures and in tables."""
 
 from functools import lru_cache
 
@@ -17,8 +17,8 @@ from epropnp_det.synthetic.files.tables import token
 from epropnp_det.synthetic.sensors.frame import observe_frame
 from support.devkit import boxes_with_counted_points
 
-KINDS = ('hills', 'night+rain', 'dusk+crowd', 'empty')
-SPEC = Spec(scenes=4, frames=2, scale=0.12, conditions=KINDS)
+KINDS = ('hills', 'night+rain', 'dusk+crowd', 'empty', 'day+rig')
+SPEC = Spec(scenes=5, frames=2, scale=0.12, conditions=KINDS)
 
 
 @pytest.fixture(scope='module')
@@ -44,11 +44,11 @@ def test_words_are_read_and_described():
     assert Conditions().describe() == ''
 
 
-def test_the_rich_preset_has_everything_but_hills_in_the_mini_scenes():
+def test_the_rich_preset_has_all_but_hills_and_other_cameras_in_the_mini_scenes():
     spec = Spec(conditions=PRESETS['rich']).check()
     found = np.array([spec.conditions_of(index) for index in spec.indices])
     on = dict(zip(Conditions._fields, found.any(0)))
-    assert on == {**dict.fromkeys(Conditions._fields, True), 'hills': False}
+    assert on == {**dict.fromkeys(Conditions._fields, True), 'hills': False, 'rig': False}
     val = spec._replace(split='mini_val')
     assert [val.conditions_of(k).describe() for k in val.indices] == ['Rain, crowd', 'Night']
 
@@ -69,6 +69,29 @@ def test_the_light_leaves_the_world_as_it_is():
     worlds = [scene_world(SPEC._replace(conditions=(kind,)), 0) for kind in ('day', 'night+rain')]
     positions = [np.stack([actor.start for actor in world.actors]) for world in worlds]
     np.testing.assert_array_equal(*positions)
+
+
+def test_another_vehicle_has_other_cameras_in_the_same_street():
+    specs = [
+        Spec(scenes=40, frames=1, split='train', conditions=(kind,)) for kind in ('day', 'day+rig')
+    ]
+    lifts, focals, pitches = [], [], []
+    for index in range(40):
+        worlds = [scene_world(spec, index) for spec in specs]
+        np.testing.assert_array_equal(*[[a.start for a in w.actors] for w in worlds])
+        for a, b in zip(*[world.rig for world in worlds]):
+            assert a.name == b.name and a.size == b.size
+            np.testing.assert_allclose(b.rotation @ b.rotation.T, np.eye(3), atol=1e-12)
+            # Its own x axis is what it turns about: no roll, no other heading.
+            np.testing.assert_allclose(a.rotation[:, 0], b.rotation[:, 0], atol=1e-12)
+            np.testing.assert_array_equal((b.translation - a.translation)[:2], 0)
+            lifts.append((b.translation - a.translation)[2])
+            focals.append(b.cam2img[0, 0] / a.cam2img[0, 0])
+            pitches.append(np.degrees(np.arcsin(a.rotation[:, 1] @ b.rotation[:, 2])))
+        assert np.ptp(lifts[-6:]) < 1e-12  # one vehicle, one height
+    for values, low, high in ((lifts, -0.7, 1.0), (focals, 0.75, 1.33), (pitches, -4, 4)):
+        span = high - low
+        assert low <= min(values) < low + 0.2 * span and high - 0.2 * span < max(values) <= high
 
 
 def test_a_crowd_adds_people_and_closes_the_rows():
@@ -118,12 +141,13 @@ def test_hills_pitch_the_boxes_and_keep_the_tables_consistent(nusc):
     assert ego['translation'][2] == pytest.approx(world.ego_frame(0).translation[2])
 
 
-def test_masks_lie_in_the_boxes_on_hills(nusc):
+@pytest.mark.parametrize('scene', [KINDS.index('hills'), KINDS.index('day+rig')])
+def test_masks_lie_in_the_boxes_on_hills_and_seen_by_other_cameras(nusc, scene):
     """Two ways from the simulation to a pixel: the rasteriser, and the tables with the devkit."""
-    world = scene_world(SPEC, 0)
-    renderings = observe_frame(world, 0, (0, 0, 0, 1))[0]
+    world = scene_world(SPEC, scene)
+    renderings = observe_frame(world, 0, (0, scene, 0, 1))[0]
     instances = [token(0, 'instance', world.name, k) for k in range(len(world.actors))]
-    sample, checked = nusc.get('sample', nusc.scene[0]['first_sample_token']), 0
+    sample, checked = nusc.get('sample', nusc.scene[scene]['first_sample_token']), 0
     for camera, rendering in zip(CAMERA_NAMES, renderings):
         _, boxes, cam2img = nusc.get_sample_data(sample['data'][camera])
         factor = rendering.instances.shape[1] / rendering.image.shape[1]
@@ -178,7 +202,7 @@ def test_frames_compose_like_matrices():
 def test_statistics_agree_with_the_tables(nusc):
     found = collect(nusc)
     assert len(found.names) == len(nusc.sample_annotation) == found.counts.sum()
-    assert len(found.counts) == 8 and (found.counts == 0).sum() == 2
+    assert len(found.counts) == 2 * len(KINDS) and (found.counts == 0).sum() == 2
     assert found.distances.max() < 60 and set(found.visibility) <= {1, 2, 3, 4}
     assert found.lidar.sum() == sum(r['num_lidar_pts'] for r in nusc.sample_annotation)
     assert ((found.truncations >= 0) & (found.truncations <= 1)).all()

@@ -78,6 +78,38 @@ def _euler(yaw: float, pitch: float, roll: float) -> np.ndarray:
     return about_z @ about_y @ about_x
 
 
+def remount(rig: tuple, rng: np.random.Generator) -> tuple:
+    """The cameras of another vehicle: higher or lower, pitched, with other lenses.
+
+    Args:
+        rig: `Camera`s of the usual vehicle.
+        rng: source of the height of all cameras (0.8 to 2.5 m, instead of 1.5 m), and of the pitch
+            (up to 4 degrees), the focal length (0.75 to 1.33 times) and the principal point (up to
+            5 % of the image's sides from where it was) of each.
+
+    Returns:
+        As many `Camera`s; sizes, headings and places on the vehicle stay.
+    """
+    lift = rng.uniform(0.8, 2.5) - 1.5
+    cameras = []
+    for camera in rig:
+        pitch = np.deg2rad(rng.uniform(-4, 4))
+        tilt = np.array(  # about the camera's own x axis
+            [[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]]
+        )
+        cam2img = camera.cam2img.copy()
+        cam2img[[0, 1], [0, 1]] *= np.exp(rng.uniform(np.log(0.75), np.log(1.33)))
+        cam2img[:2, 2] += rng.uniform(-0.05, 0.05, 2) * camera.size
+        cameras.append(
+            camera._replace(
+                rotation=camera.rotation @ tilt,
+                translation=camera.translation + np.array([0, 0, lift]),
+                cam2img=cam2img,
+            )
+        )
+    return tuple(cameras)
+
+
 def make_rig(scale: float, rng: np.random.Generator) -> tuple:
     """The six cameras of one vehicle, each calibrated a little differently.
 

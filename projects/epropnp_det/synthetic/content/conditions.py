@@ -1,4 +1,4 @@
-"""What a scene is like: light, weather, crowds, hills, or nobody there at all."""
+"""What a scene is like: light, weather, crowds, hills, other cameras, or nobody there at all."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ class Conditions(NamedTuple):
         crowd: groups of people and densely parked rows.
         empty: no object is annotated, because there is none.
         hills: the ground undulates, and boxes pitch and roll with it.
+        rig: the cameras are those of another vehicle, see `remount`.
     """
 
     dusk: bool = False
@@ -23,6 +24,7 @@ class Conditions(NamedTuple):
     crowd: bool = False
     empty: bool = False
     hills: bool = False
+    rig: bool = False
 
     @property
     def dark(self) -> bool:

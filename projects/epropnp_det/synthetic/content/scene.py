@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .cameras import make_rig
+from .cameras import make_rig, remount
 from .conditions import Conditions
 from .degenerate import breaks_converter
 from .inhabitants import populate
@@ -87,6 +87,8 @@ def make_world(
     ego_y = -(rng.integers(int(street.lanes)) + 0.5) * LANE
     population = Population(street, num_frames, ego_speed, ego_y, rng)
     travel = ego_speed * (num_frames - 1) * KEYFRAME_INTERVAL
+    if conditions.rig:
+        rig = remount(rig, np.random.default_rng([light.seed, 3]))
     terrain = make_hills(np.random.default_rng([light.seed, 2])) if conditions.hills else LEVEL
     scenery = make_scenery(street, -REACH, REACH + travel, rng, terrain)
     yaw = rng.uniform(-np.pi, np.pi)

@@ -27,7 +27,7 @@ import torch
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / 'projects'))
 
-from pnp_study.accuracy import accuracy_table, iterations_table  # noqa: E402
+from pnp_study.accuracy import accuracy_table, iterations_table, real_objects  # noqa: E402
 from pnp_study.gpu import gpu_table  # noqa: E402
 from pnp_study.speed import count_table, speed_table  # noqa: E402
 
@@ -56,6 +56,13 @@ def main() -> None:
         parser.error('--accuracy-only and --iterations need --accuracy FILE')
     if args.device == 'cuda' and not torch.cuda.is_available():
         parser.error('this torch sees no CUDA device; use --device cpu')
+    try:
+        outliers = 0.0 if args.iterations else args.outliers
+        objects = args.accuracy and real_objects(
+            args.accuracy, args.points, args.noise, outliers, args.limit
+        )
+    except ValueError as error:
+        parser.error(str(error))
     if args.threads:
         torch.set_num_threads(args.threads)
     name = torch.cuda.get_device_name() if args.device == 'cuda' else 'CPU'
@@ -68,10 +75,13 @@ def main() -> None:
         else:
             speed_table(args.repeats)
             count_table()
-    if args.iterations:
-        iterations_table(args.accuracy, args.points, args.noise, args.limit)
-    elif args.accuracy:
-        accuracy_table(args.accuracy, args.points, args.noise, args.outliers, args.limit)
+    if objects:
+        show = iterations_table if args.iterations else accuracy_table
+        show(
+            objects,
+            f'{len(objects.pose)} boxes of {args.accuracy.name}, {args.points} points, noise '
+            f'{args.noise:.0%} of the extent, {outliers:.0%} outliers',
+        )
 
 
 if __name__ == '__main__':

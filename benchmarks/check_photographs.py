@@ -35,7 +35,7 @@ from epropnp_det.apis import (
     resolve_config,
 )
 from epropnp_det.apis.matching import yaw_errors
-from epropnp_det.datasets.annotation_check import read_annotation_file
+from epropnp_det.datasets.annotation_check import sound_annotations
 from epropnp_det.datasets.kitti.convert import frame_names, read_layout
 from epropnp_det.inputs import read_camera_image, write_image
 from epropnp_det.progress import progress
@@ -144,11 +144,11 @@ def read_photographs(source: str | Path, img_prefix: str | None = None) -> list[
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not sound.
+        ValueError: If it is not sound, or no car is annotated in it.
     """
     path = Path(source)
     if path.suffix == '.json':
-        content, root = read_annotation_file(path), Path(img_prefix or path.parent)
+        content, root = sound_annotations(path), Path(img_prefix or path.parent)
     else:
         folder, names = frame_names(path)
         content, root = read_layout(folder, names, folder), folder
@@ -157,7 +157,12 @@ def read_photographs(source: str | Path, img_prefix: str | None = None) -> list[
     for annotation in content['annotations']:
         if kinds[annotation['category_id']] == 'car':
             groups[annotation['image_id']].append(annotation)
-    return [_photograph(image, groups[image['id']], root) for image in content['images']]
+    found = [_photograph(image, groups[image['id']], root) for image in content['images']]
+    if not any(photograph.counts.any() for photograph in found):
+        raise ValueError(
+            f'{source} has no annotated car in {len(found)} images; give some whose truth is known'
+        )
+    return found
 
 
 def _photograph(image: dict, annotations: Sequence[dict], root: Path) -> Photograph:

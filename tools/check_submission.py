@@ -6,9 +6,8 @@ Example:
 
 import argparse
 import sys
-from pathlib import Path
 
-from epropnp_det.datasets.annotation_check import check_annotation_file, read_annotation_file
+from epropnp_det.datasets.annotation_check import sound_annotations
 from epropnp_det.datasets.evaluation import DEFAULT_SPLITS
 from epropnp_det.datasets.submission_check import check_submission
 from epropnp_det.datasets.tables import load_tables, split_samples
@@ -31,10 +30,7 @@ def parse_args() -> argparse.Namespace:
 def sample_tokens(args: argparse.Namespace) -> list[str] | None:
     """Samples of the split that the command line names, if any."""
     if args.ann_file:
-        if not Path(args.ann_file).is_file():
-            raise FileNotFoundError(f'no annotation file {args.ann_file}')
-        content = read_annotation_file(args.ann_file)
-        check_annotation_file(content, args.ann_file)
+        content = sound_annotations(args.ann_file)
         return list(dict.fromkeys(str(i.get('token', i['id'])) for i in content['images']))
     if args.data_root:
         split = args.split or DEFAULT_SPLITS.get(args.version, 'test')

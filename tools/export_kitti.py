@@ -10,7 +10,7 @@ import sys
 
 import mmcv
 
-from epropnp_det.datasets.annotation_check import read_annotation_file
+from epropnp_det.datasets.annotation_check import sound_annotations
 from epropnp_det.datasets.kitti import export_kitti
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument('--split', default='train', help='name of the list of frames: train, val')
     args = parser.parse_args()
     try:
-        bar = mmcv.ProgressBar(len(read_annotation_file(args.ann_file).get('images', ())))
+        bar = mmcv.ProgressBar(len(sound_annotations(args.ann_file)['images']))
         number = export_kitti(args.ann_file, args.img_prefix, args.out, args.split, bar.update)
     except (FileExistsError, FileNotFoundError, ValueError) as error:
         sys.exit(f'error: {error}')

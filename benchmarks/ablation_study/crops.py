@@ -19,6 +19,7 @@ import mmcv
 import numpy as np
 
 from epropnp_det.atomic import replacing
+from epropnp_det.datasets.annotation_check import sound_annotations
 from epropnp_det.datasets.annotations import AnnotationFilter, Role
 from epropnp_det.inputs import read_image, write_image
 from epropnp_det.progress import progress
@@ -146,9 +147,9 @@ def make_crops(ann_file: Path, data_root: Path, out_file: Path, spec: CropSpec) 
         Number of crops.
 
     Raises:
-        ValueError: If no object fits the specification.
+        ValueError: If the annotation file is not sound, or no object fits the specification.
     """
-    content = json.loads(ann_file.read_text(encoding='utf-8'))
+    content = sound_annotations(ann_file, annotated=True)
     ids = {c['id'] for c in content['categories'] if c['name'] in spec.classes}
     annotations = defaultdict(list)
     for annotation in content['annotations']:

@@ -22,14 +22,23 @@ from .works import Objects
 
 
 def real_objects(path: Path, points: int, noise: float, outliers: float, limit: int = 0) -> Objects:
-    """Points inside the boxes of a mono3d json, seen by its cameras; float64."""
+    """Points inside the boxes of a mono3d json, seen by its cameras; float64.
+
+    Raises:
+        ValueError: If it has no box in front of a camera.
+    """
     content = json.loads(path.read_text(encoding='utf-8'))
-    cameras = {image['id']: image['cam_intrinsic'] for image in content['images']}
+    cameras = {image['id']: image['cam_intrinsic'] for image in content.get('images', ())}
     boxes, intrinsics = [], []
-    for annotation in content['annotations']:
+    for annotation in content.get('annotations', ()):
         if annotation['bbox_cam3d'][2] > 3:
             boxes.append(annotation['bbox_cam3d'])
             intrinsics.append(cameras[annotation['image_id']])
+    if not boxes:
+        raise ValueError(
+            f'{path} has no annotated box beyond 3 m; give the *_mono3d.coco.json of a split whose '
+            'truth is known, such as val'
+        )
     step = max(1, len(boxes) // limit) if limit else 1
     box = torch.tensor(boxes[::step], dtype=torch.float64)
     generator = torch.Generator().manual_seed(0)
@@ -116,14 +125,10 @@ def run_opencv(solver: Callable, objects: Objects) -> tuple[Tensor, Tensor]:
     return rotation, position
 
 
-def accuracy_table(path: Path, points: int, noise: float, outliers: float, limit: int) -> None:
+def accuracy_table(objects: Objects, title: str) -> None:
     """Prints errors and times on real boxes and cameras."""
-    objects = real_objects(path, points, noise, outliers, limit)
     true_rotation = EProPnP4DoF.pose_type.rotation(objects.pose)
-    print(
-        f'\n{len(objects.pose)} boxes of {path.name}, {points} points, noise {noise:.0%} of the '
-        f'extent, {outliers:.0%} outliers'
-    )
+    print(f'\n{title}')
     print(f'{"":28}{"position error":>16}{"within 5 %":>12}{"rotation":>11}{"per object":>13}')
 
     def report(name: str, rotation: Tensor, position: Tensor, elapsed: float) -> None:
@@ -164,10 +169,9 @@ def accuracy_table(path: Path, points: int, noise: float, outliers: float, limit
 
 
 @torch.no_grad()
-def iterations_table(path: Path, points: int, noise: float, limit: int) -> None:
+def iterations_table(objects: Objects, title: str) -> None:
     """Prints how many objects converge, by iterations, from the search and from a poor start."""
-    objects = real_objects(path, points, noise, 0.0, limit)
-    print(f'\nconverged of {len(objects.pose)} boxes, {points} points, noise {noise:.0%}, float64')
+    print(f'\nconverged of {title}, float64')
     print(f'{"iterations":12}{"from the search":>27}{"30 % too far, 0.6 rad off":>30}')
     far = objects.pose * torch.tensor([1.3, 1.3, 1.3, 1.0]) + torch.tensor([0.0, 0.0, 0.0, 0.6])
     half = far[:, 3:] / 2

@@ -45,6 +45,19 @@ def test_classes_select_and_number_the_objects(small_data):
     assert frames[0].ground_truth.labels.tolist() == [1]
 
 
+def test_a_short_file_has_frames_too(small_data, tmp_path):
+    content = json.loads(small_data.read_text())
+    for annotation in content['annotations']:
+        for key in ('bbox', 'area', 'center2d'):
+            annotation.pop(key, None)
+    (tmp_path / 'short.json').write_text(json.dumps(content))
+    frames = read_frames(tmp_path / 'short.json', small_data.parent, CLASSES)
+    # The rear of a car of 4 x 1.5 x 2 m, which is 10 m ahead and half a metre below the camera.
+    (focal, _, u), (_, _, v), _ = frames[0].cam2img
+    rear = [u - focal / 8, v - focal * 0.25 / 8, u + focal / 8, v + focal * 1.25 / 8]
+    np.testing.assert_allclose(frames[0].bboxes, [rear], atol=0.1)
+
+
 def test_real_keyframe(keyframe_root):
     """Centres project onto the json's own center2d, and lie where the ego frame says."""
     path = keyframe_root / 'nuscenes_infos_mono3d.coco.json'

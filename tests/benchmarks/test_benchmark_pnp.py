@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -31,6 +32,14 @@ def test_missing_file_is_named(repository, tmp_path):
     result = run(repository, '--accuracy', str(tmp_path / 'none.json'))
     assert result.returncode == 2
     assert 'none.json' in result.stderr
+
+
+def test_a_file_without_truth_is_named_before_anything_is_timed(repository, tmp_path):
+    file = tmp_path / 'test_split.json'
+    file.write_text(json.dumps({'images': [], 'annotations': []}))
+    result = run(repository, '--accuracy', str(file))
+    assert result.returncode == 2 and not result.stdout
+    assert 'test_split.json has no annotated box' in result.stderr
 
 
 def test_more_iterations_converge_more_often(repository, mini_val_json):

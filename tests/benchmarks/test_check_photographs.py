@@ -126,3 +126,7 @@ def test_reads_both_benchmarks(tool, tmp_path):
     (image,) = tool.read_photographs(path)
     assert image.path == tmp_path / 'a.jpg' and image.counts.tolist() == [True]
     np.testing.assert_allclose(image.truth.boxes[0], [4, 1.5, 1.7, 1, 2, 9, 0.3])
+    content['annotations'].pop()
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match='no annotated car in 1 images'):
+        tool.read_photographs(path)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from epropnp_det.datasets import NuScenesEProPnPDataset
-from epropnp_det.datasets.annotation_check import check_annotation_file
+from epropnp_det.datasets.annotation_check import check_annotation_file, sound_annotations
 from epropnp_det.datasets.validation import (
     findings,
     read_annotated_images,
@@ -118,6 +118,26 @@ def test_unsound_files_are_named(kind):
     with pytest.raises(ValueError, match=message) as caught:
         check_annotation_file(bad, 'file.json', CLASSES)
     assert 'file.json' in str(caught.value)
+
+
+def test_a_file_is_read_sound_or_not_at_all(tmp_path):
+    path = tmp_path / 'some.json'
+    with pytest.raises(FileNotFoundError, match='no annotation file .*some.json; .*prepare_nusc'):
+        sound_annotations(path)
+    path.write_text(json.dumps(GOOD))
+    assert sound_annotations(path, CLASSES, annotated=True) == GOOD
+    bad, message = BAD['category twice']
+    path.write_text(json.dumps(bad))
+    with pytest.raises(ValueError, match=f'some.json: {message}'):
+        sound_annotations(path)
+
+
+def test_a_file_without_truth_is_refused_where_truth_is_wanted(tmp_path):
+    path = tmp_path / 'test.json'
+    path.write_text(json.dumps(content(annotations=[])))
+    assert sound_annotations(path)['annotations'] == []
+    with pytest.raises(ValueError, match=r'test.json has no annotations \(1 images\); give .*val'):
+        sound_annotations(path, annotated=True)
 
 
 # ---- anything else

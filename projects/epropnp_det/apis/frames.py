@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..datasets.annotation_check import read_annotation_file
+from ..datasets.annotation_check import sound_annotations
+from ..datasets.completion import complete_annotations
 from ..inputs import CameraImage, ground_plane, read_camera_image
 from ..inputs.mountings import recorded_mounting
 from ..visualization import LEVEL_CAMERA, Objects
@@ -26,7 +27,7 @@ class Frame(NamedTuple):
         sample: Token of the sample (six cameras share it).
         token: Token of the image.
         ground_truth: Annotated objects of the known classes.
-        bboxes: Their 2D boxes as annotated, x1 y1 x2 y2, (n, 4).
+        bboxes: Their 2D boxes x1 y1 x2 y2, projected where the file has none, (n, 4).
     """
 
     path: Path
@@ -72,12 +73,7 @@ def read_frames(
         FileNotFoundError: If the annotation file is missing.
         ValueError: If it is not a mono3d annotation file.
     """
-    path = Path(ann_file)
-    if not path.is_file():
-        raise FileNotFoundError(f'no annotation file {path}; tools/prepare_nuscenes.py writes it')
-    content = read_annotation_file(path)
-    if {'images', 'annotations', 'categories'} - set(content):
-        raise ValueError(f'{path} is no mono3d annotation file (images, annotations, categories)')
+    content = sound_annotations(ann_file)
     labels = {name: index for index, name in enumerate(classes)}
     names = {category['id']: category['name'] for category in content['categories']}
     by_image: dict[str, list[dict]] = {image['id']: [] for image in content['images']}
@@ -85,7 +81,13 @@ def read_frames(
         if names.get(annotation['category_id']) in labels and not annotation.get('ignore', False):
             by_image[annotation['image_id']].append(annotation)
     return [
-        _frame(image, by_image[image['id']], Path(img_prefix), names, labels)
+        _frame(
+            image,
+            complete_annotations(image, by_image[image['id']]),
+            Path(img_prefix),
+            names,
+            labels,
+        )
         for image in content['images']
     ]
 

@@ -29,8 +29,11 @@ def read_annotation_file(path: str | Path) -> dict:
     mmdet3d's converter of KITTI writes -1 for unknown velocities and attributes, others ``null``.
 
     Raises:
+        FileNotFoundError: If there is no such file.
         ValueError: If it is no json object, for instance because it was cut short.
     """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f'no annotation file {path}; tools/prepare_nuscenes.py makes it')
     try:
         content = json.loads(read_text(path))
     except ValueError as error:
@@ -95,6 +98,30 @@ def check_annotation_file(
             raise ValueError(f'{path}: annotation {annotation["id"]} {problem}')
     if not isinstance(content.get('info') or {}, dict):
         raise ValueError(f'{path}: info must be an object, got {content["info"]!r:.60}')
+
+
+def sound_annotations(
+    path: str | Path, classes: Sequence[str] | None = None, annotated: bool = False
+) -> dict:
+    """Content of an annotation file that is checked, for those who build no data set of it.
+
+    Args:
+        path: The file.
+        classes: As for :func:`check_annotation_file`.
+        annotated: Whether a file without any annotation, as that of a test split, is refused.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not sound, or has no annotations though it should.
+    """
+    content = read_annotation_file(path)
+    check_annotation_file(content, str(path), classes)
+    if annotated and not content['annotations']:
+        raise ValueError(
+            f'{path} has no annotations ({len(content["images"])} images); give the file of a '
+            'split whose truth is known, such as train or val'
+        )
+    return content
 
 
 def camera_suspicions(image: Mapping) -> tuple[str, ...]:

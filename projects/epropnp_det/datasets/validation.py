@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .annotation_check import camera_suspicions, check_annotation_file, read_annotation_file
+from .annotation_check import camera_suspicions, sound_annotations
 from .annotations import NO_ATTRIBUTE
 from .completion import OPTIONAL, complete_annotations
 from .pipelines import LoadImageMono3D
@@ -75,10 +75,7 @@ def read_annotated_images(
         FileNotFoundError: If there is no such file.
         ValueError: If it is not sound.
     """
-    if not Path(path).is_file():
-        raise FileNotFoundError(f'no annotation file {path}')
-    content = read_annotation_file(path)
-    check_annotation_file(content, str(path), classes)
+    content = sound_annotations(path, classes)
     category_names = {category['id']: category['name'] for category in content['categories']}
     names = list(classes or (category_names[key] for key in sorted(category_names, key=_order)))
     groups: dict = {image['id']: [] for image in content['images']}

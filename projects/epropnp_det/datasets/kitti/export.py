@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..annotation_check import check_annotation_file, read_annotation_file
+from ..annotation_check import sound_annotations
 from ..completion import complete_annotations
 from .files import KittiObjects, write_labels
 
@@ -54,8 +54,7 @@ def export_kitti(
         FileNotFoundError: If an image is missing.
         ValueError: If the annotation file is not sound.
     """
-    content = read_annotation_file(ann_file)
-    check_annotation_file(content, str(ann_file))
+    content = sound_annotations(ann_file)
     training, listing = Path(out) / 'training', Path(out) / 'ImageSets' / f'{split}.txt'
     if listing.exists():
         raise FileExistsError(f'{listing} exists; choose another folder or split')

@@ -3,7 +3,7 @@
 mAP mixes finding, ranking and placing. This asks what `make proof` has trained and tested for the
 pose of each annotated object of the test images: of what a detector finds, with its own decoding
 and suppression, the best score among the centres that appear near the object answers, and no answer
-is wrong. Writes answers.md into the folder of the proof, with intervals and what both cost.
+is wrong. Writes answers.md into the folder of the proof, with intervals and what all cost.
 
 Example:
     python benchmarks/compare_answers.py
@@ -24,11 +24,12 @@ import epropnp_det  # noqa: F401  first, since it keeps mmcv quiet
 import mmcv
 import numpy as np
 import torch
-from ablation_study.answers import COLUMNS, LOST, Answers, answer, errors
+from ablation_study.answers import COLUMNS, Answers, judge
 from ablation_study.costs import costs
 from ablation_study.report import Column, Estimate, difference, estimate
 from nuscenes.eval.detection.config import config_factory
 
+from epropnp_det.datasets.annotation_check import sound_annotations
 from epropnp_det.engine import load_config
 
 DETECTORS = {
@@ -89,6 +90,9 @@ def asked(content: dict) -> tuple[list[tuple[int, dict]], Objects]:
 
     Args:
         content: Of the annotation file of the test.
+
+    Raises:
+        ValueError: If there is none.
     """
     rows = {image['id']: row for row, image in enumerate(content['images'])}
     ranges = config_factory('detection_cvpr_2019').class_range
@@ -99,27 +103,14 @@ def asked(content: dict) -> tuple[list[tuple[int, dict]], Objects]:
         if distance < ranges[name]:
             pairs.append((rows[one['image_id']], one))
             values.append((name, distance, one['visibility']))
+    if not values:
+        raise ValueError(
+            f'none of {len(content["annotations"])} annotations of the test lies within the range '
+            'of its class; test on scenes whose truth is known, and on more of them '
+            '(compare_detectors.py --test-scenes)'
+        )
     classes, distance, visibility = zip(*values)
     return pairs, Objects(np.array(classes), np.array(distance), np.array(visibility))
-
-
-def judge(
-    images: Sequence[dict], pairs: Sequence[tuple[int, dict]], found: Sequence[dict]
-) -> Answers:
-    """Judges what one detector says about the annotated objects.
-
-    Args:
-        images: Records of the annotation file.
-        pairs: From :func:`asked`.
-        found: ``boxes_3d`` and ``scores_3d`` of each image.
-    """
-    rows = []
-    for row, annotation in pairs:
-        truth = np.array(annotation['bbox_cam3d'][:7])
-        image = {'target': truth, 'cam_intrinsic': images[row]['cam_intrinsic']}
-        best = answer(image, annotation['bbox'], found[row])
-        rows.append((math.inf, math.nan, LOST, math.inf) if best is None else errors(best, truth))
-    return Answers(*np.array(rows).reshape(-1, len(Answers._fields)).T)
 
 
 def without_front(answers: Answers, objects: Objects) -> Answers:
@@ -177,6 +168,29 @@ def _cell(column: Column, one: Estimate, sign: str = '') -> str:
     return f'{value} ({low} to {high})'
 
 
+def compare(found: dict[str, list[Path]], content: dict) -> str:
+    """The tables of each detector beside the last.
+
+    Args:
+        found: From :func:`finished`.
+        content: Of the annotation file of the test.
+    """
+    images = content['images']
+    pairs, objects = asked(content)
+    answers: dict[str, list[Answers]] = {name: [] for name in found}
+    for name, files in found.items():
+        for file in files:
+            seen = [one['img_bbox'] for one in mmcv.load(file)]
+            judged = judge((images[row], annotation, seen[row]) for row, annotation in pairs)
+            answers[name].append(without_front(judged, objects))
+    *ours, peer = found
+    seeds = ', '.join(f'{name}: {len(files)}' for name, files in found.items())
+    text = f'Runs: {seeds}. In brackets 95 % intervals over seeds and objects.\n'
+    for name in ours:
+        text += '\n' + table({name: answers[name], peer: answers[peer]}, objects)
+    return text
+
+
 def main() -> None:
     """Judge what is finished, write and print the tables."""
     args = parse_args()
@@ -185,31 +199,17 @@ def main() -> None:
     try:
         found = finished(work)
         configs = {name: load_config(work / f'{DETECTORS[name]}.py') for name in found}
-    except FileNotFoundError as error:
+        content = sound_annotations(configs[list(found)[-1]].data.test.ann_file)
+        text = compare(found, content)
+        trained = {
+            name: (configs[name], files[0].parents[1] / 'latest.pth')
+            for name, files in found.items()
+        }
+        text += '\n' + costs(trained, args.repeats)
+    except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
-    *ours, peer = found
-    content = mmcv.load(configs[peer].data.test.ann_file)
-    pairs, objects = asked(content)
-    answers = {
-        name: [
-            without_front(
-                judge(content['images'], pairs, [one['img_bbox'] for one in mmcv.load(file)]),
-                objects,
-            )
-            for file in files
-        ]
-        for name, files in found.items()
-    }
-    seeds = ', '.join(f'{name}: {len(files)}' for name, files in found.items())
-    text = f'Runs: {seeds}. In brackets 95 % intervals over seeds and objects.\n'
-    for name in ours:
-        text += '\n' + table({name: answers[name], peer: answers[peer]}, objects)
     (work / 'answers.md').write_text(text, encoding='utf-8')
     print(text)
-    trained = {
-        name: (configs[name], files[0].parents[1] / 'latest.pth') for name, files in found.items()
-    }
-    print(costs(trained, args.repeats))
 
 
 if __name__ == '__main__':

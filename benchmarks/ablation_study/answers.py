@@ -6,9 +6,8 @@ image, the best score answers: that rule knows nothing of how a detector comes t
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +16,7 @@ from mmcv import Config
 from mmdet3d.datasets import build_dataset
 from mmdet3d.models import build_model
 
+from epropnp_det.datasets.annotation_check import sound_annotations
 from epropnp_det.engine import build_test_loader, load_weights, predict_dataset
 
 from .report import Column
@@ -81,44 +81,49 @@ def ask(cfg: Config, checkpoint: Path, part: str) -> Answers:
     load_weights(model, str(checkpoint))
     dataset = build_dataset(cfg.data[part])
     results = predict_dataset(model, build_test_loader(dataset, cfg))
-    crops = json.loads(Path(cfg.data[part].ann_file).read_text(encoding='utf-8'))
-    return judge(crops, [result['img_bbox'] for result in results])
+    crops = sound_annotations(cfg.data[part].ann_file)
+    return judge(targets(crops, [result['img_bbox'] for result in results]))
 
 
-def judge(crops: dict, found: Sequence[dict]) -> Answers:
+def judge(asked: Iterable[tuple[dict, dict, dict]]) -> Answers:
     """Judges the answers of one detector.
 
     Args:
-        crops: Content of an annotation file of ``make_crops``.
-        found: ``boxes_3d`` and ``scores_3d`` of each of its images.
+        asked: Of each object the record of its image, its annotation, and what was detected in the
+            image, ``boxes_3d`` and ``scores_3d``.
     """
-    bboxes = target_bboxes(crops)
     rows = []
-    for image, detections in zip(crops['images'], found):
-        truth = np.array(image['target'])
-        best = answer(image, bboxes[image['id']], detections)
+    for image, annotation, detections in asked:
+        best = answer(image, annotation, detections)
+        truth = np.array(annotation['bbox_cam3d'][:7])
         rows.append((math.inf, math.nan, LOST, math.inf) if best is None else errors(best, truth))
     return Answers(*np.array(rows).reshape(-1, len(Answers._fields)).T)
 
 
-def target_bboxes(crops: dict) -> dict[str, Sequence[float]]:
-    """2D box ``x y width height`` of the object of each crop, by the id of the crop."""
-    targets = {image['id']: image['target'] for image in crops['images']}
-    return {
-        annotation['image_id']: annotation['bbox']
+def targets(crops: dict, found: Sequence[dict]) -> list[tuple[dict, dict, dict]]:
+    """What :func:`judge` asks of crops: of each the object that it was cut out for.
+
+    Args:
+        crops: Content of an annotation file of ``make_crops``.
+        found: What was detected in each of its images.
+    """
+    boxes = {image['id']: image['target'] for image in crops['images']}
+    wanted = {
+        annotation['image_id']: annotation
         for annotation in crops['annotations']
-        if annotation['bbox_cam3d'] == targets[annotation['image_id']]
+        if annotation['bbox_cam3d'] == boxes[annotation['image_id']]
     }
+    return [(image, wanted[image['id']], one) for image, one in zip(crops['images'], found)]
 
 
-def answer(image: dict, bbox: Sequence[float], detections: dict) -> np.ndarray | None:
+def answer(image: dict, annotation: dict, detections: dict) -> np.ndarray | None:
     """The best of the detections whose centres appear near that of the object.
 
     Near is half of the shorter side of the 2D box.
 
     Args:
-        image: Record of the crop.
-        bbox: 2D box of the object, ``x y width height``.
+        image: Record of the image.
+        annotation: Of the object.
         detections: ``boxes_3d`` and ``scores_3d``.
 
     Returns:
@@ -127,10 +132,11 @@ def answer(image: dict, bbox: Sequence[float], detections: dict) -> np.ndarray |
     boxes = detections['boxes_3d']
     centers = boxes.gravity_center.numpy()
     values = np.concatenate([centers, boxes.tensor[:, 3:7].numpy()], axis=1)
-    points = np.concatenate([[image['target'][:3]], centers]) @ np.array(image['cam_intrinsic']).T
+    points = np.concatenate([[annotation['bbox_cam3d'][:3]], centers])
+    points = points @ np.array(image['cam_intrinsic']).T
     pixels = points[:, :2] / points[:, 2:]
     gap = np.linalg.norm(pixels[1:] - pixels[0], axis=1)
-    near = np.flatnonzero((gap <= min(bbox[2:]) / 2) & (centers[:, 2] > 0))
+    near = np.flatnonzero((gap <= min(annotation['bbox'][2:]) / 2) & (centers[:, 2] > 0))
     if len(near) == 0:
         return None
     return values[near[np.argmax(detections['scores_3d'].numpy()[near])]]

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from ablation_study.answers import COLUMNS, LOST, answer, errors, is_right, judge
+from ablation_study.answers import COLUMNS, LOST, answer, errors, is_right, judge, targets
 from mmdet3d.core.bbox import CameraInstance3DBoxes
 
 CAM2IMG = [[330.0, 0, 40], [0, 330.0, 40], [0, 0, 1]]
@@ -38,7 +38,7 @@ def moved(**changes):
 
 
 def test_the_truth_is_right():
-    found = judge(crops(), [detections(TRUTH)])
+    found = judge(targets(crops(), [detections(TRUTH)]))
     assert found.position[0] < 1e-6 and found.dimensions[0] < 1e-6 and found.yaw[0] < 1e-4
     assert found.depth[0] == pytest.approx(1) and is_right(found).all()
 
@@ -52,16 +52,16 @@ def test_errors_are_relative_and_yaws_periodic():
 
 
 def test_the_best_near_the_object_answers_and_no_other():
-    image, bbox = crops()['images'][0], crops()['annotations'][1]['bbox']
+    image, annotation = crops()['images'][0], crops()['annotations'][1]
     near, worse, aside = moved(z=20.5), moved(z=21.0), moved(x=3.0)
-    found = answer(image, bbox, detections(worse, near, aside, scores=[0.2, 0.3, 0.9]))
+    found = answer(image, annotation, detections(worse, near, aside, scores=[0.2, 0.3, 0.9]))
     np.testing.assert_allclose(found, near, atol=1e-5)
     behind = [-value for value in TRUTH[:3]] + TRUTH[3:]
-    assert answer(image, bbox, detections(aside, behind)) is None
+    assert answer(image, annotation, detections(aside, behind)) is None
 
 
 def test_no_answer_is_as_wrong_as_can_be():
-    found = judge(crops(2), [detections(), detections(TRUTH)])
+    found = judge(targets(crops(2), [detections(), detections(TRUTH)]))
     assert found.yaw[0] == LOST and math.isinf(found.position[0]) and math.isnan(found.depth[0])
     values = {column.head: column.value(found) for column in COLUMNS}
     assert values['answered, %'] == 50 and values['front taken for back, %'] == 0

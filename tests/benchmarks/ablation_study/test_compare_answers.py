@@ -1,10 +1,23 @@
 """Which objects compare_answers.py asks for, and how it judges and compares the answers."""
 
+import json
+import pickle
+
+import compare_answers
 import numpy as np
 import pytest
 import torch
 from ablation_study.answers import LOST, Answers
-from compare_answers import DETECTORS, Objects, asked, finished, groups, judge, table, without_front
+from compare_answers import (
+    DETECTORS,
+    Objects,
+    asked,
+    compare,
+    finished,
+    groups,
+    table,
+    without_front,
+)
 from mmdet3d.core.bbox import CameraInstance3DBoxes
 
 CAM2IMG = [[300.0, 0, 200], [0, 300.0, 100], [0, 0, 1]]
@@ -15,6 +28,7 @@ def annotation(image, x=0.0, z=20.0, category=0, visibility=4):
     box = [x, 0.5, z, 4.5, 1.7, 2.0, 0.3]
     u = 200 + 300 * x / z
     return {
+        'id': f'{image} {x} {z} {category}',
         'image_id': image,
         'category_id': category,
         'bbox_cam3d': box,
@@ -24,7 +38,8 @@ def annotation(image, x=0.0, z=20.0, category=0, visibility=4):
 
 
 def content(*annotations):
-    images = [{'id': name, 'cam_intrinsic': CAM2IMG} for name in 'ab']
+    size = {'width': 400, 'height': 200, 'cam_intrinsic': CAM2IMG}
+    images = [{'id': name, 'file_name': f'{name}.jpg', **size} for name in 'ab']
     return {'images': images, 'annotations': list(annotations), 'categories': CATEGORIES}
 
 
@@ -45,14 +60,64 @@ def test_objects_beyond_the_range_of_their_class_are_not_asked_for():
     assert objects.visibility.tolist() == [4, 1] and objects.distance[0] == pytest.approx(35, 1e-3)
 
 
-def test_each_object_is_answered_by_its_own_image():
+@pytest.mark.parametrize('annotations', [(), (annotation('a', z=900.0),)])
+def test_nothing_to_ask_for_is_named(annotations):
+    message = f'none of {len(annotations)} annotations .*compare_detectors.py --test-scenes'
+    with pytest.raises(ValueError, match=message):
+        asked(content(*annotations))
+
+
+def test_each_object_is_answered_by_its_own_image(tmp_path):
     one, other = annotation('a'), annotation('b', x=4.0)
-    everything = content(one, other)
-    pairs, _ = asked(everything)
-    found = [detections(one['bbox_cam3d'], other['bbox_cam3d']), detections(one['bbox_cam3d'])]
-    answers = judge(everything['images'], pairs, found)
-    assert answers.yaw.tolist() == pytest.approx([0, LOST], abs=1e-3)
-    assert answers.position[0] < 1e-6 and np.isinf(answers.position[1])
+    first, second = one['bbox_cam3d'], other['bbox_cam3d']
+    runs = {
+        'A': [detections(first, second), detections(first)],
+        'B': [detections(first), detections(first, second)],
+    }
+    files = {name: [tmp_path / f'{name}.pkl'] for name in runs}
+    for name, found in runs.items():
+        save(*files[name], found)
+    text = compare(files, content(one, other))
+    row = next(line for line in text.splitlines() if line.startswith('| cars'))
+    right = [cell.partition(' ')[0] for cell in row.split(' | ')[-3:]]
+    assert right == ['50', '100', '-50']  # A sees the second car in the first image only
+    yaws = [cell.partition(' ')[0] for cell in row.split(' | ')[2:4]]
+    assert yaws == [f'{LOST / 2:.1f}', '0.0']
+
+
+def test_the_file_holds_answers_and_costs(tmp_path, monkeypatch, capsys):
+    prepare(tmp_path, monkeypatch, content(annotation('a'), annotation('b')))
+    compare_answers.main()
+    text = (tmp_path / 'answers.md').read_text()
+    assert '| all but cones | 2 |' in text and text.endswith('\nwhat both cost\n')
+    assert text in capsys.readouterr().out
+
+
+def test_a_test_without_annotations_ends_in_one_line(tmp_path, monkeypatch):
+    prepare(tmp_path, monkeypatch, content())
+    with pytest.raises(SystemExit, match='error: none of 0 annotations'):
+        compare_answers.main()
+    (tmp_path / 'test.json').write_text('[]')
+    with pytest.raises(SystemExit, match='error: .*test.json holds a json list'):
+        compare_answers.main()
+
+
+def prepare(work, monkeypatch, everything):
+    """A folder of the proof in which two detectors are tested."""
+    names = ('EPro-PnP', 'FCOS3D')
+    make_runs(work, names)
+    for file in work.glob('*/eval/results.pkl'):
+        save(file, [detections(annotation('a')['bbox_cam3d'])] * 2)
+    (work / 'test.json').write_text(json.dumps(everything))
+    for name in names:
+        config = f'data = dict(test=dict(ann_file={str(work / "test.json")!r}))'
+        (work / f'{DETECTORS[name]}.py').write_text(config)
+    monkeypatch.setattr(compare_answers, 'costs', lambda trained, repeats: 'what both cost\n')
+    monkeypatch.setattr('sys.argv', ['compare_answers.py', '--work-dir', str(work)])
+
+
+def save(file, found):
+    file.write_bytes(pickle.dumps([{'img_bbox': one} for one in found]))
 
 
 def answers(yaw, position):

@@ -2,6 +2,7 @@
 # `--preset rich` scenes. MobileNetV2 starts from ImageNet (tools/convert_mobilenet.py) and costs as
 # much per step as the narrow ResNet-18, because nothing goes back through its first stages.
 from epropnp_det.datasets import recipe
+from epropnp_det.models import blocks
 
 _base_ = './epropnp_det_r18_synthetic_cpu.py'
 data_root = 'work_dirs/proof/train/'
@@ -23,16 +24,7 @@ for part in ('val', 'test'):
     data[part].update(pipeline=recipe.test_pipeline(test_steps, recipe.CLASSES))
 del part
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='MobileNetV2',
-        out_indices=(2, 4, 6),  # strides 8, 16, 32
-        frozen_stages=2,
-        norm_cfg=dict(type='BN', requires_grad=True),
-        norm_eval=True,
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/proof/mobilenet_v2.pth'),
-    ),
-    neck=dict(in_channels=[32, 96, 320]),
+    **blocks.mobilenet_v2(),
     bbox_head=dict(
         samples_per_img=8,
         detector=dict(with_bbox=False),
@@ -43,19 +35,7 @@ model = dict(
             reference_spread=10.0,
             embedding_gain=1.0,
         ),
-        losses=dict(
-            loss_pose=dict(loss_weight=1.0),
-            loss_reg_pos=dict(loss_weight=0.25),
-            loss_reg_orient=dict(loss_weight=0.3),
-        ),
-        # Ask the features directly for what the solver needs of them: which end is the front, and
-        # how large an object appears.
-        heading=dict(
-            type='HeadingBranch', loss=dict(type='SmoothL1Loss', beta=1.0, loss_weight=8.0)
-        ),
-        apparent_size=dict(
-            type='ApparentSizeBranch', loss=dict(type='SmoothL1Loss', beta=0.1, loss_weight=8.0)
-        ),
+        **blocks.direct_branches(),
     ),
 )
 optimizer = dict(

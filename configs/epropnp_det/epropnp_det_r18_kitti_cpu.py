@@ -5,6 +5,7 @@ from epropnp_det.datasets import recipe
 _base_ = [
     '../_base_/models/epropnp_det_small.py',
     '../_base_/datasets/kitti_mono3d.py',
+    '../_base_/schedules/adamw_cpu.py',
     '../_base_/default_runtime.py',
 ]
 data_root = 'data/kitti/'
@@ -12,16 +13,6 @@ data = recipe.kitti_data(data_root, scale=0.5, samples_per_gpu=4, workers_per_gp
 train_pipeline = data['train']['pipeline']
 model = dict(bbox_head=recipe.kitti_head())
 find_unused_parameters = True  # those of velocities and attributes
-optimizer = dict(
-    type='AdamW',
-    lr=1e-3,
-    weight_decay=1e-4,
-    paramwise_cfg=dict(custom_keys={'scale_branch': dict(lr_mult=0.1)}),
-)
-optimizer_config = dict(grad_clip=dict(max_norm=5.0, norm_type=2))
-lr_config = dict(
-    policy='CosineAnnealing', min_lr=0, by_epoch=False, warmup='linear', warmup_iters=50
-)
 runner = dict(type='ResumableEpochRunner', max_epochs=10)
 evaluation = dict(interval=10)
 checkpoint_config = dict(interval=2, max_keep_ckpts=1)

@@ -5,6 +5,7 @@ from epropnp_det.datasets.recipe import mono3d_data
 _base_ = [
     '../_base_/models/epropnp_det_small.py',
     '../_base_/datasets/nuscenes_mono3d.py',
+    '../_base_/schedules/adamw_cpu.py',
     '../_base_/default_runtime.py',
 ]
 data_root = 'work_dirs/demo_train/data/'
@@ -14,17 +15,6 @@ train_pipeline = data['train']['pipeline']
 # Residuals and bounds count in original pixels, of which these images have a quarter per metre.
 model = dict(
     bbox_head=dict(correspondence=dict(initial_scale=4.0), camera=dict(border=50.0)),
-)
-optimizer = dict(
-    type='AdamW',
-    lr=1e-3,
-    weight_decay=1e-4,
-    # Weights that shrink before the object coordinates have learned would stop their gradient.
-    paramwise_cfg=dict(custom_keys={'scale_branch': dict(lr_mult=0.1)}),
-)
-optimizer_config = dict(grad_clip=dict(max_norm=5.0, norm_type=2))
-lr_config = dict(
-    policy='CosineAnnealing', min_lr=0, by_epoch=False, warmup='linear', warmup_iters=50
 )
 runner = dict(type='ResumableEpochRunner', max_epochs=7)
 evaluation = dict(interval=7)

@@ -2,6 +2,7 @@
 # beside FCOS3D: cars of one focal length, a backbone that starts from ImageNet
 # (tools/convert_mobilenet.py), mirrored at random, and no LiDAR, which FCOS3D cannot use.
 from epropnp_det.datasets.recipe import mono3d_data
+from epropnp_det.models import blocks
 
 _base_ = '../epropnp_det/epropnp_det_r18_objects_cpu.py'
 data_root = 'work_dirs/compare_on_crops/objects/'
@@ -20,16 +21,7 @@ data = dict(
     ),
 )
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='MobileNetV2',
-        out_indices=(2, 4, 6),  # strides 8, 16, 32
-        frozen_stages=2,
-        norm_cfg=dict(type='BN', requires_grad=True),
-        norm_eval=True,
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/proof/mobilenet_v2.pth'),
-    ),
-    neck=dict(in_channels=[32, 96, 320]),
+    **blocks.mobilenet_v2(),
     bbox_head=dict(auxiliary=None),
     # What answers for an object is looked for among all that is detected.
     test_cfg=dict(score_thr=0.01, max_per_img=32),

@@ -3,6 +3,7 @@
 # cannot use. Training sees windows around objects, each pixel as it was rendered, since FCOS3D
 # knows no zoom; the test sees whole images.
 from epropnp_det.datasets import recipe
+from epropnp_det.models import blocks
 
 _base_ = '../epropnp_det/epropnp_det_r18_synthetic_cpu.py'
 data_root = 'work_dirs/proof/train/'
@@ -13,16 +14,7 @@ train_steps = recipe.window_steps(
 )
 data['train']['pipeline'] = recipe.train_pipeline(train_steps, recipe.CLASSES, to_float32=True)
 model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='MobileNetV2',
-        out_indices=(2, 4, 6),  # strides 8, 16, 32
-        frozen_stages=2,
-        norm_cfg=dict(type='BN', requires_grad=True),
-        norm_eval=True,
-        init_cfg=dict(type='Pretrained', checkpoint='work_dirs/proof/mobilenet_v2.pth'),
-    ),
-    neck=dict(in_channels=[32, 96, 320]),
+    **blocks.mobilenet_v2(),
     bbox_head=dict(
         samples_per_img=8,
         # Nothing is solved from the 2D box: the branch is for pictures only.

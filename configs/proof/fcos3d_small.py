@@ -6,6 +6,7 @@
 # and the stock loader gives it the data set's own record: every second flip of an image would train
 # with a wrong camera. LoadImageMono3D, the first step of the recipe, gives it a copy.
 from epropnp_det.datasets import recipe
+from epropnp_det.models import blocks
 
 _base_ = './epropnp_det_small.py'
 data_root = 'work_dirs/proof/train/'
@@ -28,88 +29,33 @@ data['test']['pipeline'] = data['val']['pipeline'] = recipe.test_pipeline(
     [dict(type='RandomFlip3D', flip_ratio_bev_horizontal=0.0)], recipe.CLASSES
 )
 data['test']['pipeline'][-1]['transforms'][-1] = dict(type='Collect3D', keys=['img'])
-gn_cfg = dict(type='GN', num_groups=8, requires_grad=True)
-model = dict(
-    type='FCOSMono3D',
-    bbox_head=dict(
-        _delete_=True,
-        type='FCOSMono3DHead',
-        num_classes=10,
-        in_channels=64,
-        feat_channels=64,
-        stacked_convs=1,
-        strides=(8, 16, 32),
-        regress_ranges=((-1, 48), (48, 96), (96, 1e8)),
-        norm_cfg=gn_cfg,
-        use_direction_classifier=True,
-        diff_rad_by_sin=True,
-        pred_attrs=True,
-        pred_velo=True,
-        dir_offset=0.7854,
-        dir_limit_offset=0,
-        group_reg_dims=(2, 1, 3, 1, 2),
-        cls_branch=(64,),
-        reg_branch=((64,), (64,), (64,), (64,), ()),
-        dir_branch=(64,),
-        attr_branch=(64,),
-        loss_cls=dict(type='FocalLoss', use_sigmoid=True, gamma=2.0, alpha=0.25, loss_weight=1.0),
-        loss_bbox=dict(type='SmoothL1Loss', beta=1.0 / 9.0, loss_weight=1.0),
-        loss_dir=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
-        loss_attr=dict(type='CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),
-        loss_centerness=dict(type='CrossEntropyLoss', use_sigmoid=True, loss_weight=1.0),
-        # Mean and deviation of depths and the mean size of each class, as mmdet3d's PGD has them:
-        # from 1 m and 1 x 1 x 1 m, where it starts otherwise, hundreds of steps would go into the
-        # way there. EPro-PnP has the mean sizes, too.
-        bbox_coder=dict(
-            type='FCOS3DBBoxCoder',
-            code_size=9,
-            base_depths=(
-                (31.99, 21.12),
-                (37.15, 24.63),
-                (39.69, 23.97),
-                (40.91, 26.34),
-                (34.16, 20.11),
-                (22.35, 13.70),
-                (24.28, 16.05),
-                (27.26, 15.50),
-                (20.61, 13.68),
-                (22.74, 15.01),
-            ),
-            base_dims=(
-                (4.62, 1.73, 1.96),
-                (6.93, 2.83, 2.51),
-                (12.56, 3.89, 2.94),
-                (11.22, 3.50, 2.95),
-                (6.68, 3.21, 2.85),
-                (1.70, 1.29, 0.61),
-                (2.11, 1.46, 0.78),
-                (0.73, 1.77, 0.67),
-                (0.41, 1.08, 0.41),
-                (0.50, 0.99, 2.52),
-            ),
-        ),
-        norm_on_bbox=True,
-        centerness_on_reg=True,
-        center_sampling=True,
-        conv_bias=True,
-        dcn_on_last_conv=False,
+model = blocks.fcos3d(
+    base_depths=(
+        (31.99, 21.12),
+        (37.15, 24.63),
+        (39.69, 23.97),
+        (40.91, 26.34),
+        (34.16, 20.11),
+        (22.35, 13.70),
+        (24.28, 16.05),
+        (27.26, 15.50),
+        (20.61, 13.68),
+        (22.74, 15.01),
     ),
-    train_cfg=dict(
-        _delete_=True,
-        allowed_border=0,
-        code_weight=[1.0, 1.0, 0.2, 1.0, 1.0, 1.0, 1.0, 0.05, 0.05],
-        pos_weight=-1,
-        debug=False,
+    base_dims=(
+        (4.62, 1.73, 1.96),
+        (6.93, 2.83, 2.51),
+        (12.56, 3.89, 2.94),
+        (11.22, 3.50, 2.95),
+        (6.68, 3.21, 2.85),
+        (1.70, 1.29, 0.61),
+        (2.11, 1.46, 0.78),
+        (0.73, 1.77, 0.67),
+        (0.41, 1.08, 0.41),
+        (0.50, 0.99, 2.52),
     ),
-    test_cfg=dict(
-        _delete_=True,
-        use_rotate_nms=True,
-        nms_across_levels=False,
-        # A third of the stock number: NMS of rotated boxes takes seconds an image otherwise.
-        nms_pre=300,
-        nms_thr=0.8,
-        score_thr=0.02,
-        min_bbox_size=0,
-        max_per_img=100,
-    ),
+    # A third of the stock number: NMS of rotated boxes takes seconds an image otherwise.
+    nms_pre=300,
+    score_thr=0.02,
+    max_per_img=100,
 )

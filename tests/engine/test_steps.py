@@ -52,6 +52,20 @@ def test_a_checkout_that_moved_does_nothing_again(tmp_path):
     assert [text(tmp_path, n) for n in 'ab'] == ['x', 'x']
 
 
+def test_more_processes_do_nothing_again(tmp_path):
+    def steps(workers, size='3'):
+        first, options = step(tmp_path, 'a'), ('--workers', workers, '--size', size)
+        return [first._replace(command=(*first.command, *options)), step(tmp_path, 'b')]
+
+    chain(tmp_path).run(steps('2'))
+    for name in 'ab':
+        (tmp_path / f'{name}.txt').write_text('kept')
+    chain(tmp_path).run(steps('16'))
+    assert [text(tmp_path, n) for n in 'ab'] == ['kept', 'kept']
+    chain(tmp_path).run(steps('16', size='2'))
+    assert [text(tmp_path, n) for n in 'ab'] == ['x', 'x']
+
+
 def test_fresh_runs_everything_anew(tmp_path, capfd):
     chain(tmp_path).run([step(tmp_path, 'a')])
     chain(tmp_path, fresh=True).run([step(tmp_path, 'a')])
@@ -97,3 +111,14 @@ def test_another_fingerprint_runs_anew(tmp_path):
     (tmp_path / 'a.py').write_text((tmp_path / 'a.py').read_text() * 2)
     chain(tmp_path).run([first._replace(fingerprint='2')])
     assert text(tmp_path, 'a') == 'xx'
+
+
+def test_a_fingerprint_that_names_other_processes_is_the_same(tmp_path):
+    """Runs of compare_detectors.py name the commands that made their data."""
+    first = step(tmp_path, 'a')
+    chain(tmp_path).run([first._replace(fingerprint='01; make.py --workers 2 --seed 7')])
+    (tmp_path / 'a.txt').write_text('kept')
+    chain(tmp_path).run([first._replace(fingerprint='01; make.py --workers 16 --seed 7')])
+    assert text(tmp_path, 'a') == 'kept'
+    chain(tmp_path).run([first._replace(fingerprint='01; make.py --workers 16 --seed 2')])
+    assert text(tmp_path, 'a') == 'x'

@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+FREE = ('--workers',)
+"""Options, each with a value, that say how fast a command is and never what it writes."""
+
 
 class Step(NamedTuple):
     """One command of a chain.
@@ -20,7 +23,7 @@ class Step(NamedTuple):
     Attributes:
         name: Short name, also the key in the state file.
         title: What it does, for people.
-        command: Program and arguments.
+        command: Program and arguments; a step that is done stays done with other :data:`FREE` ones.
         estimate: Seconds that it takes on two cores.
         outputs: Files or folders that it writes; removed before a run of another identity, but only
             if the chain wrote them.
@@ -133,13 +136,24 @@ def _complete(step: Step) -> bool:
 
 
 def _same(known: dict, step: Step) -> bool:
-    """Whether a step was done as it is now; where the repository and its Python lie is no matter.
+    """Whether a step was done as it is now, wherever the repository and its Python lie.
 
-    Else hours of work would be removed because a checkout has moved.
+    Else hours of work would be removed because a checkout has moved, or is on a machine with more
+    processors.
     """
-    commands = [known.get('command', []), step.command]
-    done, wanted = ([Path(part).name for part in c[:2]] + list(c[2:]) for c in commands)
-    return done == wanted and known.get('fingerprint') == step.fingerprint
+    done = _identity(known.get('command', ()), known.get('fingerprint', ''))
+    return done == _identity(step.command, step.fingerprint)
+
+
+def _identity(command: Sequence[str], fingerprint: str) -> tuple[list[str], list[str]]:
+    """What decides the result; fingerprints may name the commands of other steps."""
+    names = [Path(part).name for part in command[:2]]
+    return names + _without_free(command[2:]), _without_free(fingerprint.split())
+
+
+def _without_free(words: Sequence[str]) -> list[str]:
+    before = ['', *words]
+    return [word for last, word in zip(before, words) if word not in FREE and last not in FREE]
 
 
 def python(script: Path, *arguments: object) -> tuple[str, ...]:

@@ -109,7 +109,29 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--config', help='config; default: the one that the checkpoint carries')
     parser.add_argument('--checkpoint', help='weights; default: those for photographs that ship')
-    camera = parser.add_mutually_exclusive_group(required=True)
+    parser.add_argument('--score-thr', type=float, default=0.225)
+    parser.add_argument('--batch-size', type=int, default=1)
+    parser.add_argument('--device', help='cpu, cuda, cuda:1; by default the GPU if there is one')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes to the config')
+    add_camera_arguments(parser)
+    add_mounting_arguments(parser)
+    add_output_arguments(parser)
+    args = parser.parse_args(arguments)
+    if args.center is not None and args.focal is None:
+        parser.error('--center goes with --focal; --intrinsics has the centre already')
+    if args.intrinsics is None and (args.intrinsics_size or args.undistort):
+        parser.error('--intrinsics-size and --undistort go with --intrinsics')
+    if args.camera_height is None and (args.pitch is not None or args.roll is not None):
+        parser.error('--pitch and --roll go with --camera-height')
+    if args.batch_size < 1:
+        parser.error('--batch-size must be at least 1')
+    return args
+
+
+def add_camera_arguments(parser: argparse.ArgumentParser) -> None:
+    """How the camera makes pixels of rays."""
+    group = parser.add_argument_group('the camera')
+    camera = group.add_mutually_exclusive_group(required=True)
     camera.add_argument(
         '--intrinsics',
         help='K in pixels of the images: csv, json, OpenCV or ROS yaml, KITTI calib txt, nuScenes '
@@ -121,65 +143,61 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         help='focal length in pixels, if that is all; unknown, take 0.75 times the longer side '
         'for the main camera of a phone, and distances for a guess',
     )
-    parser.add_argument(
+    group.add_argument(
         '--center', type=float, nargs=2, metavar=('CX', 'CY'), help='with --focal; default: middle'
     )
-    parser.add_argument(
+    group.add_argument(
         '--intrinsics-size',
         type=int,
         nargs=2,
         metavar=('W', 'H'),
         help='size of the images that --intrinsics are for; they are rescaled to the images',
     )
-    parser.add_argument(
+    group.add_argument(
         '--exif',
         choices=EXIF_MODES,
         default='auto',
         help='images that EXIF turns: ignore it, apply it to image and intrinsics, or take the '
         'intrinsics for those of the upright picture',
     )
-    parser.add_argument(
+    group.add_argument(
         '--undistort', action='store_true', help='take the distortion of --intrinsics out'
     )
-    parser.add_argument(
+
+
+def add_mounting_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the camera is above the road, and which way it looks."""
+    group = parser.add_argument_group('how it is mounted')
+    group.add_argument(
         '--camera-height',
         type=float,
         metavar='METRES',
         help='of the camera above the road, for better distances with a model that uses it '
         '(test_cfg.ground); default: what --intrinsics says, as files of nuScenes do (cam2ego)',
     )
-    parser.add_argument(
+    group.add_argument(
         '--pitch', type=float, help='with --camera-height: degrees that the camera looks down'
     )
-    parser.add_argument(
+    group.add_argument(
         '--roll', type=float, help='with --camera-height: degrees that its right side is lower'
     )
-    parser.add_argument('--out', default='work_dirs/image_demo', help='folder for the output')
-    parser.add_argument('--video', help='also write the pictures as a video, .mp4 or .avi')
-    parser.add_argument('--rerun', help='also log everything into this .rrd file (rerun.io)')
-    parser.add_argument('--fps', type=float, help='of --video; default: that of the input, or 10')
-    parser.add_argument(
+
+
+def add_output_arguments(parser: argparse.ArgumentParser) -> None:
+    """What is written, and what pictures show."""
+    group = parser.add_argument_group('the output')
+    group.add_argument('--out', default='work_dirs/image_demo', help='folder for the output')
+    group.add_argument('--video', help='also write the pictures as a video, .mp4 or .avi')
+    group.add_argument('--rerun', help='also log everything into this .rrd file (rerun.io)')
+    group.add_argument('--fps', type=float, help='of --video; default: that of the input, or 10')
+    group.add_argument(
         '--views',
         nargs='+',
         default=['3d', 'bev'],
         metavar='VIEW',
         help=f'what the pictures show, of {", ".join(VIEWS)} (default: 3d bev)',
     )
-    parser.add_argument('--score-thr', type=float, default=0.225)
-    parser.add_argument('--range', type=float, default=60.0, help='metres in views from above')
-    parser.add_argument('--batch-size', type=int, default=1)
-    parser.add_argument('--device', help='cpu, cuda, cuda:1; by default the GPU if there is one')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes to the config')
-    args = parser.parse_args(arguments)
-    if args.center is not None and args.focal is None:
-        parser.error('--center goes with --focal; --intrinsics has the centre already')
-    if args.intrinsics is None and (args.intrinsics_size or args.undistort):
-        parser.error('--intrinsics-size and --undistort go with --intrinsics')
-    if args.camera_height is None and (args.pitch is not None or args.roll is not None):
-        parser.error('--pitch and --roll go with --camera-height')
-    if args.batch_size < 1:
-        parser.error('--batch-size must be at least 1')
-    return args
+    group.add_argument('--range', type=float, default=60.0, help='metres in views from above')
 
 
 def picture_paths(images: Sequence[Path], out: Path) -> list[Path]:

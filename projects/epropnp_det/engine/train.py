@@ -5,10 +5,17 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from functools import partial
+from logging import Logger
 from typing import Any
 
 from mmcv import Config
-from mmcv.runner import EpochBasedRunner, Fp16OptimizerHook, build_optimizer, build_runner
+from mmcv.runner import (
+    BaseRunner,
+    EpochBasedRunner,
+    Fp16OptimizerHook,
+    build_optimizer,
+    build_runner,
+)
 from mmcv.runner.builder import RUNNERS
 from mmdet.apis.train import auto_scale_lr
 from mmdet.datasets import build_dataloader
@@ -75,13 +82,8 @@ def prepare_training(
         OSError: If the work_dir cannot be written, or has no room for the checkpoints.
     """
     cfg = _complete(cfg)
-    start = _start(cfg)
     logger = get_root_logger(log_level=cfg.log_level)
-    if start:
-        trust = cfg.get('trust_checkpoints', False)
-        remark = check_start(model, start, trust, resume=bool(cfg.resume_from))
-        if remark:
-            logger.warning(remark)
+    start = _checked_start(cfg, model, logger)
     datasets = list(dataset) if isinstance(dataset, (list, tuple)) else [dataset]
     for config in workflow_data(cfg)[len(datasets) :]:
         datasets.append(build_dataset(config))
@@ -95,21 +97,7 @@ def prepare_training(
     auto_scale_lr(cfg, distributed, logger)
     optimizer = build_optimizer(parallel, cfg.optimizer)
     check_folder(cfg.work_dir, _room(cfg, model, optimizer))
-    if cfg.get('fp16') is not None:
-        cfg.runner.type = RESUMABLE.get(cfg.runner.type, cfg.runner.type)
-        cfg.runner.setdefault('autocast', 'bfloat16' if cfg.device == 'cpu' else 'float16')
-        if cfg.device == 'cpu':
-            logger.warning('fp16 is for GPUs: on this CPU the forward pass runs in bfloat16')
-    runner = build_runner(
-        cfg.runner,
-        {
-            'model': parallel,
-            'optimizer': optimizer,
-            'work_dir': cfg.work_dir,
-            'logger': logger,
-            'meta': {'seed': cfg.get('seed'), **(meta or {})},
-        },
-    )
+    runner = _runner(cfg, parallel, optimizer, logger, meta)
     runner.timestamp = timestamp  # so that .log and .log.json have the same name
     hooks = list(cfg.get('custom_hooks') or [])
     if validate:
@@ -175,13 +163,33 @@ def _complete(cfg: Config) -> Config:
     return cfg
 
 
-def _start(cfg: Config) -> Any:
-    return cfg.resume_from or cfg.load_from
+def _checked_start(cfg: Config, model: nn.Module, logger: Logger) -> Any:
+    """The checkpoint to start from, if any, once it is sure that it can be."""
+    start = cfg.resume_from or cfg.load_from
+    if start:
+        trust = cfg.get('trust_checkpoints', False)
+        remark = check_start(model, start, trust, resume=bool(cfg.resume_from))
+        if remark:
+            logger.warning(remark)
+    return start
 
 
 def _room(cfg: Config, model: nn.Module, optimizer: Optimizer) -> int:
     """Bytes for one checkpoint, the one that replaces it, and logs."""
     return 2 * checkpoint_bytes(model, optimizer) + SLACK if cfg.checkpoint_config else SLACK
+
+
+def _runner(
+    cfg: Config, model: nn.Module, optimizer: Optimizer, logger: Logger, meta: dict | None
+) -> BaseRunner:
+    """The runner of the config, or with mixed precision the one of its kind that knows it."""
+    if cfg.get('fp16') is not None:
+        cfg.runner.type = RESUMABLE.get(cfg.runner.type, cfg.runner.type)
+        cfg.runner.setdefault('autocast', 'bfloat16' if cfg.device == 'cpu' else 'float16')
+        if cfg.device == 'cpu':
+            logger.warning('fp16 is for GPUs: on this CPU the forward pass runs in bfloat16')
+    parts = {'model': model, 'optimizer': optimizer, 'work_dir': cfg.work_dir, 'logger': logger}
+    return build_runner(cfg.runner, {**parts, 'meta': {'seed': cfg.get('seed'), **(meta or {})}})
 
 
 def _loader(dataset: Dataset, cfg: Config, distributed: bool) -> Any:

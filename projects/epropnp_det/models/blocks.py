@@ -71,7 +71,31 @@ def fcos3d(
         base_dims: Mean length, height and width of each class.
         **test_cfg: ``nms_pre``, ``score_thr`` and ``max_per_img``.
     """
-    head = dict(
+    return dict(
+        type='FCOSMono3D',
+        bbox_head=_fcos3d_head(base_depths, base_dims),
+        train_cfg=dict(
+            _delete_=True,
+            allowed_border=0,
+            code_weight=[1.0, 1.0, 0.2, 1.0, 1.0, 1.0, 1.0, 0.05, 0.05],
+            pos_weight=-1,
+            debug=False,
+        ),
+        test_cfg=dict(
+            _delete_=True,
+            use_rotate_nms=True,
+            nms_across_levels=False,
+            nms_thr=0.8,
+            min_bbox_size=0,
+            **test_cfg,
+        ),
+    )
+
+
+def _fcos3d_head(
+    base_depths: Sequence[tuple[float, float]], base_dims: Sequence[tuple[float, float, float]]
+) -> dict:
+    return dict(
         _delete_=True,
         type='FCOSMono3DHead',
         num_classes=len(base_dims),
@@ -106,23 +130,4 @@ def fcos3d(
         center_sampling=True,
         conv_bias=True,
         dcn_on_last_conv=False,
-    )
-    return dict(
-        type='FCOSMono3D',
-        bbox_head=head,
-        train_cfg=dict(
-            _delete_=True,
-            allowed_border=0,
-            code_weight=[1.0, 1.0, 0.2, 1.0, 1.0, 1.0, 1.0, 0.05, 0.05],
-            pos_weight=-1,
-            debug=False,
-        ),
-        test_cfg=dict(
-            _delete_=True,
-            use_rotate_nms=True,
-            nms_across_levels=False,
-            nms_thr=0.8,
-            min_bbox_size=0,
-            **test_cfg,
-        ),
     )

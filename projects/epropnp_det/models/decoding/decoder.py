@@ -86,17 +86,8 @@ def decode_detections(
         Detections that survive, best first.
     """
     scores3d = correspondences.score_logits.sigmoid()
-    extras = {}
     if isinstance(solution, MonteCarloResult):
         scores3d = scores3d ** (1 - mc_score_ratio) * posterior_score(solution) ** mc_score_ratio
-        extras = dict(
-            samples=solution.samples.transpose(0, 1),
-            log_weights=solution.log_weights.t(),
-            ess=solution.ess,
-        )
-    if with_points:
-        points = correspondences
-        extras.update(x3d=points.x3d, x2d=points.x2d, w2d=points.w2d)
     boxes3d = torch.cat((correspondences.dims, solution.pose), dim=1)
     bboxes = project_boxes(
         boxes3d,
@@ -116,7 +107,7 @@ def decode_detections(
         cls_scores=candidates.scores,
         pose_cov=solution.pose_cov,
         img_inds=candidates.img_inds,
-        **extras,
+        **_extras(solution, correspondences if with_points else None),
     )
     finite = boxes3d.isfinite().all(dim=1) & detections.scores.isfinite()
     large = (bboxes[:, 2:] - bboxes[:, :2]).amin(dim=1) >= min_bbox_side
@@ -128,6 +119,22 @@ def decode_detections(
         shares = class_shares(found.bboxes, found.scores, found.labels, found.img_inds)
         found = found._replace(scores=found.scores * shares**class_rivalry)
     return found.select(bev_nms(found.boxes3d, found.scores, _groups(found), nms_iou_bev))
+
+
+def _extras(
+    solution: PnPResult | MonteCarloResult, points: Correspondences | None
+) -> dict[str, Tensor]:
+    """Fields that only some detections have: of a posterior, and points."""
+    fields = {}
+    if isinstance(solution, MonteCarloResult):
+        fields.update(
+            samples=solution.samples.transpose(0, 1),
+            log_weights=solution.log_weights.t(),
+            ess=solution.ess,
+        )
+    if points is not None:
+        fields.update(x3d=points.x3d, x2d=points.x2d, w2d=points.w2d)
+    return fields
 
 
 def _groups(detections: Detections) -> Tensor:

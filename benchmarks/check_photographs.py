@@ -35,7 +35,7 @@ from epropnp_det.apis import (
     resolve_config,
 )
 from epropnp_det.apis.matching import yaw_errors
-from epropnp_det.datasets.annotation_check import sound_annotations
+from epropnp_det.datasets.annotation_check import by_image, sound_annotations
 from epropnp_det.datasets.kitti.convert import frame_names, read_layout
 from epropnp_det.inputs import read_camera_image, write_image
 from epropnp_det.progress import progress
@@ -153,11 +153,11 @@ def read_photographs(source: str | Path, img_prefix: str | None = None) -> list[
         folder, names = frame_names(path)
         content, root = read_layout(folder, names, folder), folder
     kinds = {category['id']: category['name'].lower() for category in content['categories']}
-    groups: dict = {image['id']: [] for image in content['images']}
-    for annotation in content['annotations']:
-        if kinds[annotation['category_id']] == 'car':
-            groups[annotation['image_id']].append(annotation)
-    found = [_photograph(image, groups[image['id']], root) for image in content['images']]
+    groups = by_image(content)
+    found = []
+    for image in content['images']:
+        cars = [one for one in groups[image['id']] if kinds[one['category_id']] == 'car']
+        found.append(_photograph(image, cars, root))
     if not any(photograph.counts.any() for photograph in found):
         raise ValueError(
             f'{source} has no annotated car in {len(found)} images; give some whose truth is known'

@@ -10,7 +10,6 @@ that know nothing of the camera tell the distance.
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,7 +18,7 @@ import mmcv
 import numpy as np
 
 from epropnp_det.atomic import replacing
-from epropnp_det.datasets.annotation_check import sound_annotations
+from epropnp_det.datasets.annotation_check import by_image, sound_annotations
 from epropnp_det.datasets.annotations import AnnotationFilter, Role
 from epropnp_det.inputs import read_image, write_image
 from epropnp_det.progress import progress
@@ -151,17 +150,14 @@ def make_crops(ann_file: Path, data_root: Path, out_file: Path, spec: CropSpec) 
     """
     content = sound_annotations(ann_file, annotated=True)
     ids = {c['id'] for c in content['categories'] if c['name'] in spec.classes}
-    annotations = defaultdict(list)
-    for annotation in content['annotations']:
-        if annotation['category_id'] in ids:
-            annotations[annotation['image_id']].append(annotation)
+    groups = by_image(content)
     folder = out_file.with_suffix('')
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(spec.seed)
     images, kept = [], []
     print(f'Crops of {ann_file}', flush=True)
     for image in progress(content['images']):
-        shown = annotations[image['id']]
+        shown = [one for one in groups[image['id']] if one['category_id'] in ids]
         for crop, pixels, window in _crops_of(image, shown, data_root, spec, rng):
             path = folder / f'{crop["id"]}.png'
             write_image(path, pixels)

@@ -13,10 +13,7 @@ train_pipeline = recipe.train_pipeline(
     train_steps, class_names, to_float32=True, keys=recipe.KITTI_TRAIN_KEYS
 )
 data['train'].update(pipeline=train_pipeline)
-test_steps = [
-    dict(type='ResizeMono3D', img_scale=(640, 4096), keep_ratio=True),
-    dict(type='FlipMono3D', flip_ratio=0.0),
-]
+test_steps = recipe.whole_steps(img_scale=(640, 4096), keep_ratio=True)
 for part in ('val', 'test'):
     data[part].update(pipeline=recipe.test_pipeline(test_steps, class_names))
 del part

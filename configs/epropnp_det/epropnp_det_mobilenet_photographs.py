@@ -11,10 +11,7 @@ train_steps = recipe.window_steps(
     light=dict(brightness_delta=32, contrast_range=(0.6, 1.4), saturation_range=(0.5, 1.5)),
 )
 train_pipeline = recipe.train_pipeline(train_steps, recipe.CLASSES, to_float32=True)
-test_steps = [
-    dict(type='ResizeMono3D', focal=400.0),
-    dict(type='FlipMono3D', flip_ratio=0.0),
-]
+test_steps = recipe.whole_steps(focal=400.0)
 test_pipeline = recipe.test_pipeline(test_steps, recipe.CLASSES)
 
 

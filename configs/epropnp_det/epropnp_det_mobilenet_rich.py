@@ -10,10 +10,7 @@ train_steps = recipe.window_steps(
 )
 train_pipeline = recipe.train_pipeline(train_steps, recipe.CLASSES, to_float32=True)
 # As before, and the mirrored image is a second view.
-test_steps = [
-    dict(type='ResizeMono3D', img_scale=(640, 4096), keep_ratio=True),
-    dict(type='FlipMono3D', flip_ratio=0.0),
-]
+test_steps = recipe.whole_steps(img_scale=(640, 4096), keep_ratio=True)
 test_pipeline = recipe.test_pipeline(test_steps, recipe.CLASSES, flip=True)
 data = dict(
     samples_per_gpu=64,

@@ -14,10 +14,7 @@ train_steps = recipe.window_steps(
     size=(192, 128), zoom=(0.6, 1.8), class_weights=(1, 2, 2, 2, 2, 2, 2, 1, 1, 1)
 )
 # Images of any size as 640 pixels of width, which the zoom of training is around.
-test_steps = [
-    dict(type='ResizeMono3D', img_scale=(640, 4096), keep_ratio=True),
-    dict(type='FlipMono3D', flip_ratio=0.0),
-]
+test_steps = recipe.whole_steps(img_scale=(640, 4096), keep_ratio=True)
 train_pipeline = recipe.train_pipeline(train_steps, recipe.CLASSES, to_float32=True)
 data['train'].update(pipeline=train_pipeline)
 for part in ('val', 'test'):

@@ -7,7 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from epropnp_det.datasets import NuScenesEProPnPDataset
-from epropnp_det.datasets.annotation_check import check_annotation_file, sound_annotations
+from epropnp_det.datasets.annotation_check import (
+    by_image,
+    check_annotation_file,
+    sound_annotations,
+)
 from epropnp_det.datasets.validation import (
     findings,
     read_annotated_images,
@@ -138,6 +142,17 @@ def test_a_file_without_truth_is_refused_where_truth_is_wanted(tmp_path):
     assert sound_annotations(path)['annotations'] == []
     with pytest.raises(ValueError, match=r'test.json has no annotations \(1 images\); give .*val'):
         sound_annotations(path, annotated=True)
+
+
+def test_annotations_are_sorted_by_image():
+    images = [{**GOOD['images'][0], 'id': name} for name in ('b', 'a', 'c')]
+    owners = ('a', 'b', 'a')
+    mixed = content(
+        images=images,
+        annotations=[annotation(id=n, image_id=owner) for n, owner in enumerate(owners)],
+    )
+    found = {image: [one['id'] for one in group] for image, group in by_image(mixed).items()}
+    assert found == {'b': [1], 'a': [0, 2], 'c': []} and list(found) == ['b', 'a', 'c']
 
 
 # ---- anything else

@@ -27,6 +27,14 @@ def test_lidar_is_collected_where_it_is_loaded():
         assert ('lidar_points' in train['Collect3D']['keys']) == (lidar is not None)
 
 
+def test_whole_images_are_mirrored_by_a_flip_test_only():
+    for flip in (False, True):
+        pipeline = recipe.test_pipeline(recipe.whole_steps(focal=400.0), ['car'], flip=flip)
+        assert pipeline[-1]['flip'] == flip
+        steps = steps_of({'pipeline': pipeline})
+        assert steps['FlipMono3D']['flip_ratio'] == 0.0 and steps['ResizeMono3D']['focal'] == 400.0
+
+
 def test_files_and_loaders():
     data = recipe.mono3d_data('here/', train_file='a.json', val_file='b.json', samples_per_gpu=3)
     files = [data[part]['ann_file'] for part in ('train', 'val', 'test')]

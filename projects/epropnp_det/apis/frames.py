@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..datasets.annotation_check import sound_annotations
+from ..datasets.annotation_check import by_image, sound_annotations
 from ..datasets.completion import complete_annotations
 from ..inputs import CameraImage, ground_plane, read_camera_image
 from ..inputs.mountings import recorded_mounting
@@ -76,20 +76,17 @@ def read_frames(
     content = sound_annotations(ann_file)
     labels = {name: index for index, name in enumerate(classes)}
     names = {category['id']: category['name'] for category in content['categories']}
-    by_image: dict[str, list[dict]] = {image['id']: [] for image in content['images']}
-    for annotation in content['annotations']:
-        if names.get(annotation['category_id']) in labels and not annotation.get('ignore', False):
-            by_image[annotation['image_id']].append(annotation)
-    return [
-        _frame(
-            image,
-            complete_annotations(image, by_image[image['id']]),
-            Path(img_prefix),
-            names,
-            labels,
-        )
-        for image in content['images']
-    ]
+    groups = by_image(content)
+    frames = []
+    for image in content['images']:
+        known = [
+            annotation
+            for annotation in groups[image['id']]
+            if names[annotation['category_id']] in labels and not annotation.get('ignore', False)
+        ]
+        completed = complete_annotations(image, known)
+        frames.append(_frame(image, completed, Path(img_prefix), names, labels))
+    return frames
 
 
 def _frame(

@@ -124,6 +124,14 @@ def sound_annotations(
     return content
 
 
+def by_image(content: Mapping) -> dict[Any, list[dict]]:
+    """Annotations of each image of a sound file, by the image's id, both in the file's order."""
+    groups: dict[Any, list[dict]] = {image['id']: [] for image in content['images']}
+    for annotation in content['annotations']:
+        groups[annotation['image_id']].append(annotation)
+    return groups
+
+
 def camera_suspicions(image: Mapping) -> tuple[str, ...]:
     """What speaks against the intrinsics of a checked image record, see ``examine_intrinsics``."""
     rows = tuple(tuple(row[:3]) for row in image['cam_intrinsic'][:3])

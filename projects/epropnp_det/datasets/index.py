@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..inputs import notice
-from .annotation_check import camera_suspicions, check_annotation_file
+from .annotation_check import by_image, camera_suspicions, check_annotation_file
 from .completion import complete_annotations
 from .records import PackedRecords
 
@@ -53,9 +53,7 @@ def index_annotations(content: Mapping, ann_file: str, classes: Sequence[str]) -
                 f'{ann_file}: image {image["id"]}: {suspicion}; tools/validate_dataset.py '
                 'draws the boxes over the images',
             )
-    groups: dict[Any, list[dict]] = {image['id']: [] for image in images}
-    for annotation in content['annotations']:
-        groups[annotation['image_id']].append(annotation)
+    groups = by_image(content)
     annotations = PackedRecords(
         [
             {key: value for key, value in annotation.items() if key not in UNUSED_FIELDS}

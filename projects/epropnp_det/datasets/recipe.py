@@ -20,6 +20,8 @@ __all__ = [
     'mono3d_data',
     'test_pipeline',
     'train_pipeline',
+    'whole_steps',
+    'window_steps',
 ]
 
 CLASSES = list(taxonomy.CLASSES)
@@ -133,6 +135,15 @@ def window_steps(
         dict(type='ZoomMono3D', size=size, **span, focus=0.8, class_weights=class_weights),
         dict(type='PhotoMetricDistortion', **{**usual, **(light or {})}),
     ]
+
+
+def whole_steps(**resize) -> list[dict]:
+    """Middle of a test pipeline: whole images, which only a flip test mirrors.
+
+    Args:
+        **resize: Arguments of ``ResizeMono3D``.
+    """
+    return [dict(type='ResizeMono3D', **resize), dict(type='FlipMono3D', flip_ratio=0.0)]
 
 
 def test_pipeline(

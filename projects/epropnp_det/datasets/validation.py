@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .annotation_check import camera_suspicions, sound_annotations
+from .annotation_check import by_image, camera_suspicions, sound_annotations
 from .annotations import NO_ATTRIBUTE
 from .completion import OPTIONAL, complete_annotations
 from .pipelines import LoadImageMono3D
@@ -78,13 +78,13 @@ def read_annotated_images(
     content = sound_annotations(path, classes)
     category_names = {category['id']: category['name'] for category in content['categories']}
     names = list(classes or (category_names[key] for key in sorted(category_names, key=_order)))
-    groups: dict = {image['id']: [] for image in content['images']}
-    for annotation in content['annotations']:
-        name = category_names[annotation['category_id']]
-        groups[annotation['image_id']].append({**annotation, 'category_name': name})
+    groups = by_image(content)
     images = []
     for image in content['images']:
-        given = groups[image['id']]
+        given = [
+            {**annotation, 'category_name': category_names[annotation['category_id']]}
+            for annotation in groups[image['id']]
+        ]
         images.append(AnnotatedImage(image, complete_annotations(image, given), given))
     return images, names
 

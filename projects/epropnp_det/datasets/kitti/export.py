@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..annotation_check import sound_annotations
+from ..annotation_check import by_image, sound_annotations
 from ..completion import complete_annotations
 from .files import KittiObjects, write_labels
 
@@ -60,9 +60,7 @@ def export_kitti(
         raise FileExistsError(f'{listing} exists; choose another folder or split')
     for folder in (listing.parent, *(training / name for name in ('image_2', 'calib', 'label_2'))):
         folder.mkdir(parents=True, exist_ok=True)
-    groups: dict = {image['id']: [] for image in content['images']}
-    for annotation in content['annotations']:
-        groups[annotation['image_id']].append(annotation)
+    groups = by_image(content)
     names = {category['id']: category['name'] for category in content['categories']}
     first = len(list((training / 'calib').iterdir()))
     frames = []

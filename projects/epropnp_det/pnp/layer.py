@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,6 +29,15 @@ from .reference.frames import Solved, shift
 from .reference.linearization import linearize
 from .reference.solver import Solution
 from .results import MonteCarloResult, PnPResult
+
+
+class _Search(NamedTuple):
+    """How a call of the layer comes to its solution; see `EProPnP.forward`."""
+
+    fast_mode: bool
+    generator: torch.Generator | None
+    force_init_solve: bool
+    hypothesis: InitialPose | None
 
 
 class EProPnP(nn.Module):
@@ -103,17 +113,11 @@ class EProPnP(nn.Module):
         """
         correspondences = Correspondences(x3d, x2d, w2d, camera, mask)
         inputs = prepare(self.pose_type, correspondences, pose_init)
+        search = _Search(fast_mode, generator, force_init_solve, hypothesis)
         with _full_precision(inputs.points.device.type):
             problem, offset = self.problem(inputs)
             given = self._given(inputs, offset)
-            if given is not None and not force_init_solve and hypothesis is None:
-                start = given
-            else:
-                judged = None if given is None else self._judge(problem, given)
-                start = self._start(
-                    inputs, problem, offset, judged, fast_mode, generator, hypothesis
-                )
-            solution = self.solver.solve(self.pose_type, problem.detach(), start, fast_mode)
+            solution = self._solve(inputs, problem, offset, given, search)
             plus = self._derivative_step(problem, offset, solution) if with_pose_plus else None
             solved = self.conclude(inputs, offset, solution, plus)
             plus = self._replace_invalid(plus, solved.valid)
@@ -151,6 +155,7 @@ class EProPnP(nn.Module):
         """
         correspondences = Correspondences(x3d, x2d, w2d, camera, mask)
         inputs = prepare(self.pose_type, correspondences, pose_init)
+        search = _Search(fast_mode, generator, force_init_solve, hypothesis)
         with _full_precision(inputs.points.device.type):
             problem, offset = self.problem(inputs)
             # drawn first: what the search draws depends on the number of points, padding included
@@ -158,14 +163,8 @@ class EProPnP(nn.Module):
             noise = draw_noise(self.pose_type, problem.delta, rounds, generator)
             pose = self._given(inputs, offset)
             given = None if pose is None else self._judge(problem, pose)
-            if given is not None and not force_init_solve and hypothesis is None:
-                start = given.pose
-            else:
-                start = self._start(
-                    inputs, problem, offset, given, fast_mode, generator, hypothesis
-                )
-            solution = self.solver.solve(self.pose_type, problem.detach(), start, fast_mode)
-            backend = choose(start)
+            solution = self._solve(inputs, problem, offset, pose, search, given)
+            backend = choose(solution.pose)
             drawn = adaptive_importance_sampling(
                 backend,
                 self.pose_type,
@@ -247,26 +246,48 @@ class EProPnP(nn.Module):
         cost = choose(pose).pose_costs(self.pose_type, problem.detach(), pose[:, None])
         return InitialPose(pose, cost[:, 0])
 
+    def _solve(
+        self,
+        inputs: Inputs,
+        problem: Problem,
+        offset: Tensor | None,
+        pose: Tensor | None,
+        search: _Search,
+        judged: InitialPose | None = None,
+    ) -> Solution:
+        """The solution in the normalised frame, without gradient.
+
+        Poses that the caller gives are judged only where something else could be the start.
+        """
+        if pose is None or search.force_init_solve or search.hypothesis is not None:
+            if pose is not None and judged is None:
+                judged = self._judge(problem, pose)
+            pose = self._start(inputs, problem, offset, judged, search)
+        return self.solver.solve(self.pose_type, problem.detach(), pose, search.fast_mode)
+
     def _start(
         self,
         inputs: Inputs,
         problem: Problem,
         offset: Tensor | None,
         given: InitialPose | None,
-        fast_mode: bool,
-        generator: torch.Generator | None,
-        hypothesis: InitialPose | None,
+        search: _Search,
     ) -> Tensor:
         """Starting poses of the solver in the normalised frame, (B, dim), without gradient.
 
         The given ones are taken where they cost less than what was, or will be, found.
         """
-        if hypothesis is None:
+        if search.hypothesis is None:
             found = self.init_solver.solve(
-                self.pose_type, problem.detach(), self.solver, fast_mode, generator, inputs.mask
+                self.pose_type,
+                problem.detach(),
+                self.solver,
+                search.fast_mode,
+                search.generator,
+                inputs.mask,
             )
         else:
-            pose = expand_objects(hypothesis.pose.to(inputs.points), inputs, 'hypothesis')
+            pose = expand_objects(search.hypothesis.pose.to(inputs.points), inputs, 'hypothesis')
             pose = torch.where(inputs.valid[:, None], pose, inputs.identity)
             pose = choose(pose).enter_frame(self.pose_type, pose, offset)
             if given is None:

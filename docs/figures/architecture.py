@@ -38,7 +38,10 @@ def import_graph() -> tuple[nx.DiGraph, dict[str, str]]:
     """
     others = {path.parent.name for path in (ROOT / 'projects').glob('*/__init__.py')} - {PACKAGE}
     modules = grimp.build_graph(
-        PACKAGE, *others, include_external_packages=True, exclude_type_checking_imports=True
+        *(PACKAGE, *others),
+        include_external_packages=True,
+        exclude_type_checking_imports=True,
+        cache_dir=None,
     )
     parts = {name: name.split('.')[1] for name in modules.find_children(PACKAGE)}
     folder = ROOT / 'projects' / PACKAGE  # modules beside the rooms are tools that all may use

@@ -194,4 +194,5 @@ def test_results_of_something_else_are_refused(run, config, results, tmp_path):
     with pytest.raises(SystemExit, match='not what tools/test.py --out writes'):
         run('make_submission.py', config, '--results', few, '--out-dir', tmp_path / 'out')
     with pytest.raises(SystemExit, match='no results'):
-        run('make_submission.py', config, '--results', tmp_path / 'no.pkl')
+        none = tmp_path / 'no.pkl'
+        run('make_submission.py', config, '--results', none, '--out-dir', tmp_path / 'out')

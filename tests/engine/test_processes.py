@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from epropnp_det.engine import predict_dataset, start_processes
-from support.engine_runs import assert_same, start, state_of, train_here, wait
+from support.engine_runs import assert_same, reserved_port, start, state_of, train_here, wait
 from support.engine_tiny import tiny_config
 
 
@@ -130,11 +130,7 @@ def start_as(launcher, environment):
     ],
 )
 def test_other_launchers_on_a_cpu(launcher, prefix, names):
-    import socket
-
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = str(free.getsockname()[1])
     environment = {prefix + name: value for name, value in names.items()}
-    environment.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=port)
-    assert wait(start(start_as, launcher, environment)) == [0]
+    with reserved_port() as port:
+        environment.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+        assert wait(start(start_as, launcher, environment)) == [0]

@@ -1,5 +1,6 @@
 """Runs the engine on the tiny parts: here, in a child, or in two processes."""
 
+import contextlib
 import gc
 import os
 import signal
@@ -42,17 +43,27 @@ def _child(function, rank, world_size, port, arguments):
         os._exit(code)
 
 
+@contextlib.contextmanager
+def reserved_port():
+    """A port that nobody else is given as long as this process or a fork of it has it open.
+
+    With this option a store of torch, which sets it, too, can listen there all the same.
+    """
+    with socket.socket() as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reserved.bind(('127.0.0.1', 0))
+        yield reserved.getsockname()[1]
+
+
 def start(function, *arguments, processes=1):
     """Forks: everything is imported already, which would take longer than the test."""
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        port = free.getsockname()[1]
     children = []
-    for rank in range(processes):
-        child = os.fork()
-        if child == 0:
-            _child(function, rank, processes, port, arguments)
-        children.append(child)
+    with reserved_port() as port:
+        for rank in range(processes):
+            child = os.fork()
+            if child == 0:
+                _child(function, rank, processes, port, arguments)
+            children.append(child)
     return children
 
 

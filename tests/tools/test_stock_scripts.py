@@ -3,7 +3,6 @@
 import json
 import os
 import runpy
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 import torch
 from mmdet3d.datasets import NuScenesMonoDataset
 
+from support.engine_runs import reserved_port
 from support.limits import CHILD_SECONDS
 from support.small_detector import config, small_data  # noqa: F401
 
@@ -71,12 +71,7 @@ def test_slurm_script_starts_our_training(config, repository, tmp_path):  # noqa
     """It runs tools/train.py of the folder it is called from, as a process group of one."""
     if not SCRIPTS.is_dir():
         pytest.skip('this mmdet3d ships no scripts')
-    with socket.socket() as free:
-        free.bind(('127.0.0.1', 0))
-        srun = SRUN.format(port=free.getsockname()[1])
     (tmp_path / 'bin').mkdir()
-    (tmp_path / 'bin/srun').write_text(srun)
-    (tmp_path / 'bin/srun').chmod(0o755)
     config.merge_from_dict({'load_from': None, 'resume_from': None, 'dist_params.backend': 'nccl'})
     config.custom_imports.imports.append('support.small_detector')
     config.dump(str(tmp_path / 'config.py'))
@@ -87,14 +82,17 @@ def test_slurm_script_starts_our_training(config, repository, tmp_path):  # noqa
         'PYTHONPATH': os.pathsep.join(map(str, paths)),
     }
     words = ['part', 'job', tmp_path / 'config.py', tmp_path / 'run', '--device', 'cpu']
-    done = subprocess.run(
-        ['bash', SCRIPTS / 'slurm_train.sh', *words, '--seed', '0', '--no-validate'],
-        cwd=repository,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=CHILD_SECONDS,
-    )
+    with reserved_port() as port:
+        (tmp_path / 'bin/srun').write_text(SRUN.format(port=port))
+        (tmp_path / 'bin/srun').chmod(0o755)
+        done = subprocess.run(
+            ['bash', SCRIPTS / 'slurm_train.sh', *words, '--seed', '0', '--no-validate'],
+            cwd=repository,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=CHILD_SECONDS,
+        )
     assert done.returncode == 0, done.stderr
     saved = torch.load(tmp_path / 'run' / 'latest.pth')
     assert saved['state_dict']['depth'].item() == pytest.approx(5.6)

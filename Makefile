@@ -43,8 +43,8 @@ lint: setup  ## style, types, and who may import whom
 	@$(AT_ROOT) $(PY) -m mypy
 	@$(AT_ROOT) .venv/bin/lint-imports --no-cache
 
-test: lint  ## style, types, and the test suite with its coverage
-	@$(AT_ROOT) $(PY) -m pytest --cov=epropnp_det --cov-report=term
+test: lint  ## style, types, and the test suite with its coverage, on all processors
+	@$(AT_ROOT) $(PY) -m pytest -n auto --dist worksteal --cov=epropnp_det --cov-report=term
 
 format: setup  ## rewrite the sources in the project's style
 	@$(AT_ROOT) $(PY) -m ruff check --fix $(PATHS)

@@ -7,10 +7,15 @@ import pytest
 
 if not Path('/dev/nvidiactl').exists():  # whoever imports triton first, a plugin or torch
     os.environ.setdefault('TRITON_INTERPRET', '1')
+# Tests fork, and a child hangs in the thread pool that its parent has used, if it has one. Besides,
+# other processors have tests of their own to run. Libraries read these as they are loaded.
+os.environ.update(OMP_NUM_THREADS='1', OPENBLAS_NUM_THREADS='1', OPENCV_FOR_THREADS_NUM='1')
 
 import torch
 
 from support.limits import TEST_SECONDS, TimeLimit
+from support.scripts import load
+from support.workers import own_numba_cache, worker_count
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Real images may not stand in the repository: EPROPNP_SHARED names a folder that holds data/.
@@ -18,11 +23,19 @@ SHARED = Path(os.environ.get('EPROPNP_SHARED', REPOSITORY))
 
 
 def pytest_configure(config):
-    # Tests fork, and a child hangs in the thread pool that its parent has used, if it has one.
-    os.environ['OMP_NUM_THREADS'] = '1'
     torch.set_num_threads(1)
     # Numba's compiles for a minute where nothing is cached; tests/pnp compares it with this one.
     os.environ.setdefault('EPROPNP_BACKEND', 'planar')
+    if hasattr(config, 'workerinput'):  # of pytest-xdist: one of several processes
+        own_numba_cache(config.cache.mkdir(f'numba-{config.workerinput["workerid"]}'))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers():
+    """What `-n auto` means."""
+    processors = load(REPOSITORY / 'projects' / 'epropnp_det' / 'processors.py')
+    memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
+    return worker_count(processors.available_processors(), memory)
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -1,6 +1,7 @@
 """Fixtures shared by the whole suite: real data where it lies at hand, one thread."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,16 @@ def pytest_xdist_auto_num_workers():
     processors = load(REPOSITORY / 'projects' / 'epropnp_det' / 'processors.py')
     memory = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES')
     return worker_count(processors.available_processors(), memory)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def configs_are_not_laid_out():
+    """Nobody reads those of tests, and yapf is busy with each for one to five seconds."""
+    config = sys.modules.get('mmcv.utils.config')  # absent where the layer is tested alone
+    with pytest.MonkeyPatch.context() as patch:
+        if config:
+            patch.setattr(config, 'FormatCode', lambda text, **style: (text, True))
+        yield
 
 
 @pytest.hookimpl(hookwrapper=True)

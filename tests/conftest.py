@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 if not Path('/dev/nvidiactl').exists():  # whoever imports triton first, a plugin or torch
@@ -21,6 +22,13 @@ from support.workers import own_numba_cache, worker_count
 REPOSITORY = Path(__file__).resolve().parents[1]
 # Real images may not stand in the repository: EPROPNP_SHARED names a folder that holds data/.
 SHARED = Path(os.environ.get('EPROPNP_SHARED', REPOSITORY))
+
+
+# Examples take their time where other tests run at once.
+hypothesis.settings.register_profile(
+    'patient', deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile('patient')
 
 
 def pytest_configure(config):

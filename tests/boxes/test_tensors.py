@@ -49,7 +49,7 @@ def test_zero_boxes():
     assert empty.shape == (0, 4)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     x=st.floats(-4, 4),
     z=st.floats(-2, 6),

@@ -205,7 +205,7 @@ def use(path):
     json.dumps(stock_content(images, names))
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=100, derandomize=True)
 @given(field=st.sampled_from(FIELDS), junk=JUNK)
 def test_whatever_a_field_holds_it_works_or_is_named(field, junk, tmp_path_factory):
     """Never a traceback from inside: a damaged field is harmless, or the error says where it is."""

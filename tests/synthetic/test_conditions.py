@@ -8,7 +8,7 @@ from nuscenes.nuscenes import NuScenes
 from PIL import Image
 
 from epropnp_det.synthetic import PRESETS, Spec, make_dataset, scene_world
-from epropnp_det.synthetic.content.cameras import CAMERA_NAMES, LIDAR_NAME
+from epropnp_det.synthetic.content.cameras import CAMERA_NAMES, LIDAR_NAME, make_rig, remount
 from epropnp_det.synthetic.content.conditions import Conditions, parse_conditions
 from epropnp_det.synthetic.content.terrain import Frame, Terrain, make_hills
 from epropnp_det.synthetic.content.world import KEYFRAME_INTERVAL
@@ -72,14 +72,22 @@ def test_the_light_leaves_the_world_as_it_is():
 
 
 def test_another_vehicle_has_other_cameras_in_the_same_street():
-    specs = [
-        Spec(scenes=40, frames=1, split='train', conditions=(kind,)) for kind in ('day', 'day+rig')
-    ]
-    lifts, focals, pitches = [], [], []
-    for index in range(40):
-        worlds = [scene_world(spec, index) for spec in specs]
-        np.testing.assert_array_equal(*[[a.start for a in w.actors] for w in worlds])
-        for a, b in zip(*[world.rig for world in worlds]):
+    lifts = []
+    for index in range(3):
+        worlds = [
+            scene_world(SPEC._replace(conditions=(kind,)), index) for kind in ('day', 'day+rig')
+        ]
+        np.testing.assert_array_equal(*[[a.start for a in world.actors] for world in worlds])
+        before, after = (world.rig[0].translation for world in worlds)
+        lifts.append(after[2] - before[2])
+    assert abs(np.diff(lifts)).min() > 0.01  # every scene has a vehicle of its own
+
+
+def test_cameras_of_other_vehicles():
+    """Lifted together, pitched and zoomed one by one, over the whole of each range."""
+    usual, lifts, focals, pitches = make_rig(1.0, np.random.default_rng(0)), [], [], []
+    for seed in range(40):
+        for a, b in zip(usual, remount(usual, np.random.default_rng(seed))):
             assert a.name == b.name and a.size == b.size
             np.testing.assert_allclose(b.rotation @ b.rotation.T, np.eye(3), atol=1e-12)
             # Its own x axis is what it turns about: no roll, no other heading.

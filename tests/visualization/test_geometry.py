@@ -40,7 +40,7 @@ def test_segments_behind_the_camera_are_invisible_and_finite():
     assert np.isfinite(points).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**31))
 def test_2d_boxes_bound_the_cut_solid_tightly(seed):
     """Against a dense sampling of the six faces, cut by brute force (docs/differences.md W6)."""
@@ -72,7 +72,7 @@ def test_2d_box_of_cut_box_is_tight():
     np.testing.assert_allclose(bbox, expected.ravel())
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**31))
 def test_2d_boxes_do_not_depend_on_the_heading_of_the_same_solid(seed):
     boxes = random_boxes(seed, 8, low=(-4, -2, -2), high=(4, 2, 8))
@@ -93,7 +93,7 @@ def test_visible_edges_of_a_box_seen_straight_on_and_from_above():
     assert shown.sum() == 7
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**31))
 def test_clip_to_canvas_keeps_the_inside_part(seed):
     rng = np.random.default_rng(seed)

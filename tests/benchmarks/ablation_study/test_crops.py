@@ -24,7 +24,7 @@ def project(cam2img, point):
     return pixel[:2] / pixel[2]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     st.integers(-50, 250), st.integers(-50, 150), st.integers(2, 300), st.integers(8, 128)
 )  # fmt: skip

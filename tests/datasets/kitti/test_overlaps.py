@@ -56,7 +56,7 @@ def clipped(points, window):
     return points
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(BOX, BOX)
 @example((0.0, 20.0, 0.5, 1.0, 2.0), (0.0, 20.0, 0.5, 3.0, 2.0))  # edges that lie on each other
 def test_from_above_it_is_what_the_rectangles_share(first, second):

@@ -27,7 +27,7 @@ def sample(num=5, seed=0):
     }
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     st.integers(0, 10**6),
     st.floats(0.3, 4.0),
@@ -77,7 +77,7 @@ def test_bad_options_are_refused(bad):
         ZoomMono3D(**bad)
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(st.floats(150, 900), st.booleans(), st.integers(0, 10**6))
 def test_windows_have_the_focal_length_that_was_asked_for(focal, flipped, seed):
     """Whatever the camera and what was done to its image before."""

@@ -66,7 +66,7 @@ def test_anchors():
     torch.testing.assert_close(log_softmax, expected, atol=1e-6, rtol=0)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(num=st.integers(0, 12), size=st.integers(1, 7), seed=st.integers(0, 1000))
 def test_equals_the_loop(num, size, seed):
     maps, bboxes, img_inds = random_rois(num, size, seed=seed)

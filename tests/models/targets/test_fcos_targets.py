@@ -59,7 +59,7 @@ def dense_assignment(grid, gt, centers, num_imgs):
     return owners, centerness
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**6), st.integers(0, 30), st.sampled_from([1.0, 0.5, 4.0]))
 def test_equals_the_dense_definition(seed, num, quantum):
     """Centres on a lattice of ``quantum`` px hit the ends of squares and tie."""

@@ -108,7 +108,7 @@ boxes = st.tuples(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(boxes, min_size=1, max_size=4))
 def test_mirroring_and_resizing_the_image_mirror_and_resize_the_centres(rows):
     box = torch.tensor(rows, dtype=torch.float64)

@@ -19,7 +19,7 @@ for part in ('val', 'test'):
 del part
 model = dict(backbone=dict(init_cfg=None), bbox_head=recipe.kitti_head())
 find_unused_parameters = True  # those of velocities and attributes
-load_from = 'projects/epropnp_det/weights/epropnp_det_mobilenet_rich-d426e2a8.pth'
+load_from = 'projects/epropnp_det/weights/epropnp_det_mobilenet_rich-306ab9b0.pth'
 optimizer = dict(lr=1e-3)
 lr_config = dict(warmup_iters=30)
 runner = dict(max_iters=300)

@@ -9,12 +9,14 @@ can train one detector each at the same time.
 Example:
     python tools/compare_detectors.py --seeds 0 1 2
     python tools/compare_detectors.py --detectors FCOS3D    # one of them, beside the other
+    python tools/compare_detectors.py --iters 750 --batch 64 --train-scenes 160    # on a GPU
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import shlex
 import sys
@@ -44,6 +46,8 @@ DETECTORS = {
 }
 SUMMARY = {'NDS': 1, 'mAP': 1, 'mATE': -1, 'mASE': -1, 'mAOE': -1, 'mAVE': -1, 'mAAE': -1}
 """Metrics of the table, and whether more (1) or less (-1) is better."""
+WINDOWS_PER_PROCESS = 32
+"""Of a batch: what one process loads while a GPU takes a step."""
 RANGES = ((0, 20), (20, 30), (30, 50))
 
 
@@ -58,6 +62,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '--detectors', nargs='+', choices=list(DETECTORS), default=list(DETECTORS), help='to train'
     )
     parser.add_argument('--iters', type=int, help='steps of both; by default those of the config')
+    parser.add_argument('--batch', type=int, help='windows of a step, where a GPU takes more of them')
     parser.add_argument('--train-scenes', type=int, default=90)
     parser.add_argument('--test-scenes', type=int, default=20)
     parser.add_argument('--frames-per-scene', type=int, default=3)
@@ -80,6 +85,9 @@ def localise(args: argparse.Namespace, name: str) -> Path:
     cfg.model.backbone.init_cfg.checkpoint = str(backbone(args))
     if args.iters is not None:
         cfg.runner.max_iters = args.iters
+    if args.batch is not None:
+        cfg.data.samples_per_gpu = args.batch
+        cfg.data.workers_per_gpu = math.ceil(args.batch / WINDOWS_PER_PROCESS)
     return write_config(cfg, work / f'{DETECTORS[name].stem}.py')
 
 

@@ -34,11 +34,14 @@ def mobilenet_v2(checkpoint: str = 'work_dirs/proof/mobilenet_v2.pth') -> dict:
     )
 
 
-def direct_branches() -> dict:
+def direct_branches(weight: float = 8.0) -> dict:
     """What a ``bbox_head`` has that asks the features directly for what the solver needs of them.
 
     Which end of an object is the front, and how large it appears; with the weights of the losses of
     poses that go with these questions.
+
+    Args:
+        weight: Of the loss of either question.
     """
     return dict(
         losses=dict(
@@ -47,10 +50,10 @@ def direct_branches() -> dict:
             loss_reg_orient=dict(loss_weight=0.3),
         ),
         heading=dict(
-            type='HeadingBranch', loss=dict(type='SmoothL1Loss', beta=1.0, loss_weight=8.0)
+            type='HeadingBranch', loss=dict(type='SmoothL1Loss', beta=1.0, loss_weight=weight)
         ),
         apparent_size=dict(
-            type='ApparentSizeBranch', loss=dict(type='SmoothL1Loss', beta=0.1, loss_weight=8.0)
+            type='ApparentSizeBranch', loss=dict(type='SmoothL1Loss', beta=0.1, loss_weight=weight)
         ),
     )
 

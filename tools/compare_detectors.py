@@ -62,7 +62,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
         '--detectors', nargs='+', choices=list(DETECTORS), default=list(DETECTORS), help='to train'
     )
     parser.add_argument('--iters', type=int, help='steps of both; by default those of the config')
-    parser.add_argument('--batch', type=int, help='windows of a step, where a GPU takes more of them')
+    parser.add_argument('--batch', type=int, help='windows of a step; a GPU takes more')
     parser.add_argument('--train-scenes', type=int, default=90)
     parser.add_argument('--test-scenes', type=int, default=20)
     parser.add_argument('--frames-per-scene', type=int, default=3)

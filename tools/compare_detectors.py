@@ -182,7 +182,8 @@ def table(runs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     ranged = [key for key in dict.fromkeys(every) if key.startswith('mAP_')]
     by_class = [key for key in dict.fromkeys(every) if key.endswith('_AP_dist_2.0')]
     errors = [key for key in dict.fromkeys(every) if key.endswith('_orient_err')]
-    lines = [f'| | {" | ".join(f"{n} ({len(r)} seeds)" for n, r in runs.items())} |']
+    heads = [f'{name} ({len(r)} seed{"s" * (len(r) != 1)})' for name, r in runs.items()]
+    lines = [f'| | {" | ".join(heads)} |']
     lines.append('|---' * (1 + len(runs)) + '|')
     for key in [*SUMMARY, *ranged, *by_class, *errors]:
         cells = [cell([run[key] for run in one if key in run]) for one in runs.values()]

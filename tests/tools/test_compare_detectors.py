@@ -57,7 +57,7 @@ def test_every_run_has_a_state_of_its_own(tool, tmp_path, chains):
     assert all('3' in step.command[step.command.index('--seed') :] for step in first)
 
 
-@pytest.mark.parametrize('option', ['--iters', '--data-seed', '--train-scenes'])
+@pytest.mark.parametrize('option', ['--iters', '--batch', '--data-seed', '--train-scenes'])
 def test_a_run_on_other_terms_is_another_run(tool, tmp_path, option):
     work = ['--work-dir', str(tmp_path)]
     marks = {
@@ -68,9 +68,17 @@ def test_a_run_on_other_terms_is_another_run(tool, tmp_path, option):
     assert len(marks) == 3
 
 
+def test_a_large_batch_has_the_loaders_that_it_needs(tool, tmp_path):
+    args = tool.parse_args(['--work-dir', str(tmp_path), '--batch', '65'])
+    for name in tool.DETECTORS:
+        data = load_config(tool.localise(args, name)).data
+        assert data.samples_per_gpu == 65 and data.workers_per_gpu == 3
+
+
 def test_table_has_means_and_spread(tool):
     runs = {'A': [{'NDS': 0.2, 'mAP': 0.1}, {'NDS': 0.4, 'mAP': 0.1}], 'B': [{'NDS': 0.1}]}
     text = tool.table(runs)
+    assert text.startswith('| | A (2 seeds) | B (1 seed) |')
     assert '| NDS | 0.300 ± 0.141 | 0.100 |' in text and '| mAP | 0.100 ± 0.000 | - |' in text
 
 

@@ -170,4 +170,5 @@ def check(
 def _expandable(shape: tuple[int, ...], target: tuple[int, ...]) -> bool:
     if len(shape) > len(target):
         return False
-    return all(a in (1, b) for a, b in zip(shape[::-1], target[::-1]))
+    # Compared by ==: a compiler takes `in` for a comparison of values that it does not know yet.
+    return all(a == 1 or a == b for a, b in zip(shape[::-1], target[::-1]))

@@ -94,15 +94,12 @@ def remount(rig: tuple, rng: np.random.Generator) -> tuple:
     cameras = []
     for camera in rig:
         pitch = np.deg2rad(rng.uniform(-4, 4))
-        tilt = np.array(  # about the camera's own x axis
-            [[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]]
-        )
         cam2img = camera.cam2img.copy()
         cam2img[[0, 1], [0, 1]] *= np.exp(rng.uniform(np.log(0.75), np.log(1.33)))
         cam2img[:2, 2] += rng.uniform(-0.05, 0.05, 2) * camera.size
         cameras.append(
             camera._replace(
-                rotation=camera.rotation @ tilt,
+                rotation=camera.rotation @ _euler(0.0, 0.0, pitch),  # about its own x axis
                 translation=camera.translation + np.array([0, 0, lift]),
                 cam2img=cam2img,
             )

@@ -27,7 +27,7 @@ demo: setup  ## synthetic nuScenes -> detect -> evaluate -> pictures, in work_di
 demo-train: setup  ## the same with a network trained from scratch, in work_dirs/demo_train
 	@$(AT_ROOT) $(PY) demo/run_demo.py --train
 
-proof: setup  ## EPro-PnP against FCOS3D on equal terms, in work_dirs/proof (hours)
+proof: setup  ## EPro-PnP against FCOS3D and PGD on equal terms, in work_dirs/proof (hours)
 	@$(AT_ROOT) $(PY) tools/compare_detectors.py
 	@$(AT_ROOT) $(PY) benchmarks/compare_answers.py
 

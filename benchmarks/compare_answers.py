@@ -1,4 +1,4 @@
-"""Who answers better for annotated objects, EPro-PnP or FCOS3D, by class, distance and visibility.
+"""Who answers better for annotated objects, EPro-PnP or its peers, by class, distance, visibility.
 
 mAP mixes finding, ranking and placing. This asks what `make proof` has trained and tested for the
 pose of each annotated object of the test images: of what a detector finds, with its own decoding
@@ -12,6 +12,7 @@ Example:
 from __future__ import annotations
 
 import argparse
+import itertools
 import math
 import sys
 from collections.abc import Sequence
@@ -32,12 +33,10 @@ from nuscenes.eval.detection.config import config_factory
 from epropnp_det.datasets.annotation_check import sound_annotations
 from epropnp_det.engine import load_config
 
-DETECTORS = {
-    'EPro-PnP': 'epropnp_det_small',
-    'EPro-PnP, branches': 'epropnp_det_branches_small',
-    'FCOS3D': 'fcos3d_small',
-}
-"""Names of their configs in the folder of the proof; the others are compared with the last."""
+OURS = {'EPro-PnP': 'epropnp_det_small', 'EPro-PnP, branches': 'epropnp_det_branches_small'}
+PEERS = {'FCOS3D': 'fcos3d_small', 'PGD': 'pgd_small'}
+DETECTORS = {**OURS, **PEERS}
+"""Names of their configs in the folder of the proof; each of ours is compared with each peer."""
 SHOWN = tuple(COLUMNS[i] for i in (0, 3, 5))
 """Median errors of yaw and position, and the share that is right in both."""
 
@@ -70,17 +69,16 @@ def finished(work: Path) -> dict[str, list[Path]]:
     """Results of the tests of each detector that has any, by seed.
 
     Raises:
-        FileNotFoundError: If there are not two of them, of which one is the last.
+        FileNotFoundError: If there is none of ours or no peer.
     """
     found = {
         name: sorted(work.glob(f'{stem}_seed*/eval/results.pkl'))
         for name, stem in DETECTORS.items()
     }
-    peer = list(DETECTORS)[-1]
-    if not found[peer] or not any(files for name, files in found.items() if name != peer):
+    if not all(any(found[name] for name in some) for some in (OURS, PEERS)):
         raise FileNotFoundError(
-            f'no tested runs of {peer} and of another detector in {work}; make proof trains and '
-            'tests, or name the folder with --work-dir'
+            f'no tested runs of EPro-PnP and of a peer ({", ".join(PEERS)}) in {work}; make proof '
+            'trains and tests, or name the folder with --work-dir'
         )
     return {name: files for name, files in found.items() if files}
 
@@ -169,7 +167,7 @@ def _cell(column: Column, one: Estimate, sign: str = '') -> str:
 
 
 def compare(found: dict[str, list[Path]], content: dict) -> str:
-    """The tables of each detector beside the last.
+    """The tables of each of ours beside each peer.
 
     Args:
         found: From :func:`finished`.
@@ -183,11 +181,11 @@ def compare(found: dict[str, list[Path]], content: dict) -> str:
             seen = [one['img_bbox'] for one in mmcv.load(file)]
             judged = judge((images[row], annotation, seen[row]) for row, annotation in pairs)
             answers[name].append(without_front(judged, objects))
-    *ours, peer = found
     seeds = ', '.join(f'{name}: {len(files)}' for name, files in found.items())
     text = f'Runs: {seeds}. In brackets 95 % intervals over seeds and objects.\n'
-    for name in ours:
-        text += '\n' + table({name: answers[name], peer: answers[peer]}, objects)
+    for name, peer in itertools.product(OURS, PEERS):
+        if name in found and peer in found:
+            text += '\n' + table({name: answers[name], peer: answers[peer]}, objects)
     return text
 
 
@@ -200,15 +198,18 @@ def main() -> None:
         found = finished(work)
         configs = {name: load_config(work / f'{DETECTORS[name]}.py') for name in found}
         content = sound_annotations(configs[list(found)[-1]].data.test.ann_file)
+        report = work / 'answers.md'
         text = compare(found, content)
+        # What took a minute stays where what follows fails.
+        report.write_text(text, encoding='utf-8')
         trained = {
             name: (configs[name], files[0].parents[1] / 'latest.pth')
             for name, files in found.items()
         }
         text += '\n' + costs(trained, args.repeats)
+        report.write_text(text, encoding='utf-8')
     except (OSError, ValueError) as error:
         sys.exit(f'error: {error}')
-    (work / 'answers.md').write_text(text, encoding='utf-8')
     print(text)
 
 

@@ -1,4 +1,4 @@
-"""EPro-PnP against FCOS3D on equal terms: the same images, backbone, neck, optimiser and steps.
+"""EPro-PnP against FCOS3D and PGD on equal terms: same images, backbone, neck, optimiser and steps.
 
 Fetches a backbone that knows ImageNet, writes a synthetic nuScenes, trains the detectors with
 several seeds, evaluates them by the official devkit and writes table.md, results.json and
@@ -43,6 +43,7 @@ DETECTORS = {
     'EPro-PnP': ROOT / 'configs' / 'proof' / 'epropnp_det_small.py',
     'EPro-PnP, branches': ROOT / 'configs' / 'proof' / 'epropnp_det_branches_small.py',
     'FCOS3D': ROOT / 'configs' / 'proof' / 'fcos3d_small.py',
+    'PGD': ROOT / 'configs' / 'proof' / 'pgd_small.py',
 }
 SUMMARY = {'NDS': 1, 'mAP': 1, 'mATE': -1, 'mASE': -1, 'mAOE': -1, 'mAVE': -1, 'mAAE': -1}
 """Metrics of the table, and whether more (1) or less (-1) is better."""
@@ -156,7 +157,7 @@ def run_all(args: argparse.Namespace) -> None:
 
 
 def read_runs(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
-    """Metrics of the finished runs, short names, by detector."""
+    """Metrics of the finished runs, short names, by detector; of those that have any."""
     runs = {}
     for name in DETECTORS:
         files = [run_dir(args, name, seed) / 'eval' / 'metrics.json' for seed in args.seeds]
@@ -165,7 +166,7 @@ def read_runs(args: argparse.Namespace) -> dict[str, list[dict[str, float]]]:
             {key.rpartition('/')[2]: value for key, value in one.items() if value is not None}
             for one in found
         ]
-    return runs
+    return {name: found for name, found in runs.items() if found}
 
 
 def cell(values: Sequence[float]) -> str:
@@ -219,7 +220,7 @@ def main() -> None:
     except (StepFailed, FileNotFoundError) as error:
         sys.exit(f'error: {error}')
     runs = read_runs(args)
-    if not any(runs.values()):
+    if not runs:
         sys.exit(f'error: no finished run below {work}; call it without --report-only')
     text = table(runs)
     (work / 'table.md').write_text(text, encoding='utf-8')

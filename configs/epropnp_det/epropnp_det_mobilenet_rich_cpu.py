@@ -33,6 +33,7 @@ model = dict(
             embedding_gain=1.0,
         ),
         **blocks.direct_branches(),
+        **blocks.heavy_pose_losses(),
     ),
 )
 optimizer = dict(

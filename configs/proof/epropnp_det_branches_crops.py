@@ -8,5 +8,6 @@ model = dict(
     bbox_head=dict(
         correspondence=dict(reference_spread=10.0, embedding_gain=1.0),
         **blocks.direct_branches(),
+        **blocks.heavy_pose_losses(),
     )
 )

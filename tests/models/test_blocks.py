@@ -36,12 +36,15 @@ def test_branches_ask_while_training(repository, name):
 def test_blocks_are_separate_values():
     """A config may change what it was given; the next one must not see that."""
     changed = blocks.direct_branches()
-    changed['losses']['loss_pose']['loss_weight'] = 7.0
-    assert blocks.direct_branches()['losses']['loss_pose']['loss_weight'] != 7.0
+    changed['heading']['loss']['loss_weight'] = 7.0
+    assert blocks.direct_branches()['heading']['loss']['loss_weight'] != 7.0
 
 
-@pytest.mark.parametrize(('name', 'classes'), [('fcos3d_small', 10), ('fcos3d_crops', 1)])
-def test_fcos3d_answers_for_its_classes(repository, name, classes):
+@pytest.mark.parametrize(
+    ('name', 'classes', 'numbers'),  # a box and its velocity; PGD's 2D box, too
+    [('fcos3d_small', 10, 9), ('pgd_small', 10, 13), ('fcos3d_crops', 1, 9)],
+)
+def test_peers_answer_for_their_classes(repository, name, classes, numbers):
     cfg = load_config(repository / 'configs' / 'proof' / f'{name}.py')
     cfg.model.backbone.init_cfg = None
     model = build_model(cfg.model).eval()
@@ -50,4 +53,4 @@ def test_fcos3d_answers_for_its_classes(repository, name, classes):
     with torch.no_grad():
         scores, boxes, *_ = model.forward_dummy(torch.zeros(1, 3, 64, 96))
     assert [score.shape[1:] for score in scores] == [(classes, 8 // n, 12 // n) for n in (1, 2, 4)]
-    assert {box.shape[1] for box in boxes} == {9}  # a box and its velocity
+    assert {box.shape[1] for box in boxes} == {numbers}

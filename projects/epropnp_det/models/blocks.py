@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-__all__ = ['direct_branches', 'fcos3d', 'mobilenet_v2']
+__all__ = ['direct_branches', 'fcos3d', 'heavy_pose_losses', 'mobilenet_v2']
 
 
 def mobilenet_v2(checkpoint: str = 'work_dirs/proof/mobilenet_v2.pth') -> dict:
@@ -37,24 +37,29 @@ def mobilenet_v2(checkpoint: str = 'work_dirs/proof/mobilenet_v2.pth') -> dict:
 def direct_branches(weight: float = 8.0) -> dict:
     """What a ``bbox_head`` has that asks the features directly for what the solver needs of them.
 
-    Which end of an object is the front, and how large it appears; with the weights of the losses of
-    poses that go with these questions.
+    Which end of an object is the front, and how large it appears.
 
     Args:
         weight: Of the loss of either question.
     """
     return dict(
-        losses=dict(
-            loss_pose=dict(loss_weight=1.0),
-            loss_reg_pos=dict(loss_weight=0.25),
-            loss_reg_orient=dict(loss_weight=0.3),
-        ),
         heading=dict(
             type='HeadingBranch', loss=dict(type='SmoothL1Loss', beta=1.0, loss_weight=weight)
         ),
         apparent_size=dict(
             type='ApparentSizeBranch', loss=dict(type='SmoothL1Loss', beta=0.1, loss_weight=weight)
         ),
+    )
+
+
+def heavy_pose_losses() -> dict:
+    """``losses`` of a ``bbox_head``: the solved pose counts more than in the small model."""
+    return dict(
+        losses=dict(
+            loss_pose=dict(loss_weight=1.0),
+            loss_reg_pos=dict(loss_weight=0.25),
+            loss_reg_orient=dict(loss_weight=0.3),
+        )
     )
 
 

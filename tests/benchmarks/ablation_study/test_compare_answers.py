@@ -71,8 +71,8 @@ def test_each_object_is_answered_by_its_own_image(tmp_path):
     one, other = annotation('a'), annotation('b', x=4.0)
     first, second = one['bbox_cam3d'], other['bbox_cam3d']
     runs = {
-        'A': [detections(first, second), detections(first)],
-        'B': [detections(first), detections(first, second)],
+        'EPro-PnP': [detections(first, second), detections(first)],
+        'FCOS3D': [detections(first), detections(first, second)],
     }
     files = {name: [tmp_path / f'{name}.pkl'] for name in runs}
     for name, found in runs.items():
@@ -80,7 +80,7 @@ def test_each_object_is_answered_by_its_own_image(tmp_path):
     text = compare(files, content(one, other))
     row = next(line for line in text.splitlines() if line.startswith('| cars'))
     right = [cell.partition(' ')[0] for cell in row.split(' | ')[-3:]]
-    assert right == ['50', '100', '-50']  # A sees the second car in the first image only
+    assert right == ['50', '100', '-50']  # ours sees the second car in the first image only
     yaws = [cell.partition(' ')[0] for cell in row.split(' | ')[2:4]]
     assert yaws == [f'{LOST / 2:.1f}', '0.0']
 
@@ -91,6 +91,30 @@ def test_the_file_holds_answers_and_costs(tmp_path, monkeypatch, capsys):
     text = (tmp_path / 'answers.md').read_text()
     assert '| all but cones | 2 |' in text and text.endswith('\nwhat both cost\n')
     assert text in capsys.readouterr().out
+
+
+def test_the_answers_stay_where_the_costs_cannot_be_measured(tmp_path, monkeypatch):
+    prepare(tmp_path, monkeypatch, content(annotation('a'), annotation('b')))
+
+    def fail(trained, repeats):
+        raise FileNotFoundError('latest.pth')
+
+    monkeypatch.setattr(compare_answers, 'costs', fail)
+    with pytest.raises(SystemExit, match='error: latest.pth'):
+        compare_answers.main()
+    assert '| all but cones | 2 |' in (tmp_path / 'answers.md').read_text()
+
+
+def test_each_of_ours_is_compared_with_each_peer(tmp_path):
+    names = ('EPro-PnP', 'EPro-PnP, branches', 'FCOS3D', 'PGD')
+    files = {name: [tmp_path / f'{name}.pkl'] for name in names}
+    one = annotation('a')
+    for (file,) in files.values():
+        save(file, [detections(one['bbox_cam3d'])] * 2)
+    text = compare(files, content(one, annotation('b')))
+    heads = [line.split(' | ')[2:4] for line in text.splitlines() if line.startswith('| objects')]
+    pairs = [[cell.rpartition(': ')[2] for cell in head] for head in heads]
+    assert pairs == [[ours, peer] for ours in names[:2] for peer in names[2:]]
 
 
 def test_a_test_without_annotations_ends_in_one_line(tmp_path, monkeypatch):
@@ -155,10 +179,12 @@ def test_the_difference_is_of_the_same_objects():
     assert row.split(' | ')[4] == '-1.0 (-1.0 to -1.0)'
 
 
-@pytest.mark.parametrize('there', [(), ('FCOS3D',), ('EPro-PnP', 'EPro-PnP, branches')])
+@pytest.mark.parametrize('there', [(), ('FCOS3D', 'PGD'), ('EPro-PnP', 'EPro-PnP, branches')])
 def test_what_lacks_is_named(tmp_path, there):
     make_runs(tmp_path, there)
-    with pytest.raises(FileNotFoundError, match='no tested runs of FCOS3D and .*make proof'):
+    with pytest.raises(
+        FileNotFoundError, match='no tested runs of EPro-PnP and of a peer .*make proof'
+    ):
         finished(tmp_path)
 
 

@@ -7,21 +7,7 @@ from epropnp_det.models import blocks
 _base_ = './epropnp_det_crops.py'
 data_root = 'work_dirs/compare_on_crops/objects/'
 class_names = ['car']
-train_pipeline = recipe.train_pipeline(
-    [
-        dict(type='ZeroUnknownVelocities'),
-        dict(type='RandomFlip3D', flip_ratio_bev_horizontal=0.5),
-    ],
-    class_names,
-    pad=0,
-)
-train_pipeline[-1] = dict(
-    type='Collect3D', keys=[key for key in recipe.TRAIN_KEYS if key != 'gt_bboxes_ignore']
-)
-test_pipeline = recipe.test_pipeline(
-    [dict(type='RandomFlip3D', flip_ratio_bev_horizontal=0.0)], class_names, pad=0
-)
-test_pipeline[-1]['transforms'][-1] = dict(type='Collect3D', keys=['img'])
+train_pipeline, test_pipeline = recipe.stock_pipelines([], class_names, pad=0)
 data = dict(
     train=dict(pipeline=train_pipeline),
     val=dict(pipeline=test_pipeline),

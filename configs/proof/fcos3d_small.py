@@ -11,24 +11,13 @@ from epropnp_det.models import blocks
 _base_ = './epropnp_det_small.py'
 data_root = 'work_dirs/proof/train/'
 data = recipe.mono3d_data(data_root, samples_per_gpu=8, workers_per_gpu=1)
-# Unknown velocities are NaN here; its losses cannot leave them out: zero, as mmdet3d's data set has
-# them.
-# FCOS3D reads its camera and its scale from the stock meta, which Collect3D has by default.
-train_steps = [
-    dict(type='ZeroUnknownVelocities'),
-    dict(type='RandomFlip3D', flip_ratio_bev_horizontal=0.5),
-    *recipe.window_steps(
-        size=(192, 128), zoom=(1.0, 1.0), class_weights=(1, 2, 2, 2, 2, 2, 2, 1, 1, 1)
-    )[1:],
-]
-data['train']['pipeline'] = recipe.train_pipeline(train_steps, recipe.CLASSES, to_float32=True)
-data['train']['pipeline'][-1] = dict(
-    type='Collect3D', keys=[key for key in recipe.TRAIN_KEYS if key != 'gt_bboxes_ignore']
+windows = recipe.window_steps(
+    size=(192, 128), zoom=(1.0, 1.0), class_weights=(1, 2, 2, 2, 2, 2, 2, 1, 1, 1)
 )
-data['test']['pipeline'] = data['val']['pipeline'] = recipe.test_pipeline(
-    [dict(type='RandomFlip3D', flip_ratio_bev_horizontal=0.0)], recipe.CLASSES
-)
-data['test']['pipeline'][-1]['transforms'][-1] = dict(type='Collect3D', keys=['img'])
+# The stock flip instead of ours, which comes first.
+train_pipeline, test_pipeline = recipe.stock_pipelines(windows[1:], recipe.CLASSES, to_float32=True)
+data['train']['pipeline'] = train_pipeline
+data['test']['pipeline'] = data['val']['pipeline'] = test_pipeline
 model = blocks.fcos3d(
     base_depths=(
         (31.99, 21.12),

@@ -58,3 +58,17 @@ def test_kitti_has_its_own_classes_keys_and_files():
     head = recipe.kitti_head()
     assert head['detector']['num_classes'] == len(data['train']['classes'])
     assert len(head['correspondence']['dim_coder']['means']) == len(data['train']['classes'])
+
+
+def test_stock_detectors_flip_and_read_the_camera_in_their_own_way():
+    light = dict(type='PhotoMetricDistortion')
+    train, test = recipe.stock_pipelines([light], ['car'], pad=0, to_float32=True)
+    names = [step['type'] for step in train]
+    start = ['ZeroUnknownVelocities', 'RandomFlip3D', 'PhotoMetricDistortion', 'Normalize']
+    assert names[2:6] == start and names[0] == 'LoadImageMono3D' and train[0]['to_float32']
+    assert train[3]['flip_ratio_bev_horizontal'] == 0.5
+    assert 'gt_bboxes_ignore' not in train[-1]['keys'] and 'meta_keys' not in train[-1]
+    whole = test[1]['transforms']
+    assert [step['type'] for step in whole[:2]] == ['RandomFlip3D', 'Normalize']
+    assert whole[0]['flip_ratio_bev_horizontal'] == 0.0
+    assert whole[-1] == dict(type='Collect3D', keys=['img'])

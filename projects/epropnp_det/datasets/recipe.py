@@ -18,6 +18,7 @@ __all__ = [
     'kitti_data',
     'kitti_head',
     'mono3d_data',
+    'stock_pipelines',
     'test_pipeline',
     'train_pipeline',
     'whole_steps',
@@ -167,6 +168,31 @@ def test_pipeline(
     ]
     views = dict(type='MultiScaleFlipAug', scale_factor=1.0, flip=flip, transforms=transforms)
     return [dict(type='LoadImageMono3D'), views]
+
+
+def stock_pipelines(
+    steps: Sequence[dict], class_names: Sequence[str], pad: int = 32, to_float32: bool = False
+) -> tuple[list[dict], list[dict]]:
+    """Pipelines of training and test for mmdet3d's own detectors, which learn beside ours.
+
+    Unknown velocities are NaN here, and their losses cannot leave them out: zero, as mmdet3d's data
+    set has them. The stock flip mirrors boxes and intrinsics, and cameras and scales come from the
+    stock meta, which ``Collect3D`` has by default.
+
+    Args:
+        steps: What training does besides, between flip and normalising.
+        class_names: Names of the classes.
+        pad: As for :func:`train_pipeline`.
+        to_float32: As for :func:`train_pipeline`.
+    """
+    flip = dict(type='RandomFlip3D', flip_ratio_bev_horizontal=0.5)
+    keys = [key for key in TRAIN_KEYS if key != 'gt_bboxes_ignore']
+    train = train_pipeline(
+        [dict(type='ZeroUnknownVelocities'), flip, *steps], class_names, pad, to_float32, keys
+    )
+    test = test_pipeline([dict(flip, flip_ratio_bev_horizontal=0.0)], class_names, pad)
+    del train[-1]['meta_keys'], test[-1]['transforms'][-1]['meta_keys']
+    return train, test
 
 
 def mono3d_data(

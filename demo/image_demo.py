@@ -109,7 +109,7 @@ def parse_args(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument('--config', help='config; default: the one that the checkpoint carries')
     parser.add_argument('--checkpoint', help='weights; default: those for photographs that ship')
-    parser.add_argument('--score-thr', type=float, default=0.225)
+    parser.add_argument('--score-thr', type=float, default=0.2)
     parser.add_argument('--batch-size', type=int, default=1)
     parser.add_argument('--device', help='cpu, cuda, cuda:1; by default the GPU if there is one')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, help='changes to the config')

@@ -97,7 +97,10 @@ def test_replaces_only_by_force_and_never_halfway(tmp_path):
 
 def test_publishing_drops_the_optimiser_and_names_the_content(tmp_path):
     big = dict(state=torch.zeros(1000))
-    torch.save(dict(meta=dict(epoch=1), state_dict=STATE, optimizer=big), tmp_path / 'a.pth')
+    torch.save(
+        dict(meta=dict(epoch=1, hook_msgs=dict(last_ckpt='here')), state_dict=STATE, optimizer=big),
+        tmp_path / 'a.pth',
+    )
     written = publish_checkpoint(tmp_path / 'a.pth', tmp_path / 'out' / 'model.pth')
     assert written.name.startswith('model-') and len(written.stem) == len('model-') + 8
     content = read_checkpoint(written)

@@ -113,7 +113,8 @@ def publish_checkpoint(
 ) -> Path:
     """Copies a checkpoint without its optimiser state, which is twice the size of the weights.
 
-    The copies of averaging hooks (EMA) are left out, too.
+    The copies of averaging hooks (EMA) are left out, too, and what hooks have noted: paths of the
+    machine that trained.
 
     Args:
         source: Checkpoint of a runner.
@@ -134,7 +135,9 @@ def publish_checkpoint(
         del state[name]
     if half:
         state = {n: v.half() if v.is_floating_point() else v for n, v in state.items()}
-    meta = content['meta'] if config is None else {**content['meta'], 'config_dict': config}
+    meta = {key: value for key, value in content['meta'].items() if key != 'hook_msgs'}
+    if config is not None:
+        meta['config_dict'] = config
     digest = hashlib.sha256()
     for name, value in state.items():
         digest.update(name.encode())

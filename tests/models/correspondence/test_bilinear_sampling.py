@@ -104,3 +104,10 @@ def test_no_objects():
     assert sampled.shape == (0, HEADS, POINTS, CHANNELS)
     sampled.sum().backward()
     assert not feature_map.grad.any()
+
+
+def test_gradcheck():
+    feature_map, locations, img_inds = random_inputs(num=2)
+    # A location on the edge between two cells has a one-sided gradient.
+    locations = locations.detach().clamp(0.6 * STRIDE, (HEIGHT - 0.6) * STRIDE).requires_grad_()
+    assert torch.autograd.gradcheck(sample, (feature_map, locations, img_inds))

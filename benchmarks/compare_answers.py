@@ -3,7 +3,8 @@
 mAP mixes finding, ranking and placing. This asks what `make proof` has trained and tested for the
 pose of each annotated object of the test images: of what a detector finds, with its own decoding
 and suppression, the best score among the centres that appear near the object answers, and no answer
-is wrong. Writes answers.md into the folder of the proof, with intervals and what all cost.
+is wrong. Headings are compared once more, of what both place. Writes answers.md into the folder of
+the proof, with intervals and what all cost.
 
 Example:
     python benchmarks/compare_answers.py
@@ -37,6 +38,8 @@ OURS = {'EPro-PnP': 'epropnp_det_small', 'EPro-PnP, branches': 'epropnp_det_bran
 PEERS = {'FCOS3D': 'fcos3d_small', 'PGD': 'pgd_small'}
 DETECTORS = {**OURS, **PEERS}
 """Names of their configs in the folder of the proof; each of ours is compared with each peer."""
+PLACED = 0.25
+"""Error of a position, over the distance, up to which headings are compared."""
 SHOWN = tuple(COLUMNS[i] for i in (0, 3, 5))
 """Median errors of yaw and position, and the share that is right in both."""
 
@@ -156,6 +159,36 @@ def table(answers: dict[str, list[Answers]], objects: Objects) -> str:
     return '\n'.join(lines) + '\n'
 
 
+def headings(answers: dict[str, list[Answers]], objects: Objects) -> str:
+    """The headings of what both detectors place, a row for each class.
+
+    Who finds more finds harder objects, too: here both are asked for the same.
+
+    Args:
+        answers: Of two detectors, a run each; the first of one is compared with the first of the
+            other, and so on.
+        objects: What they are about.
+    """
+    runs = list(zip(*answers.values()))
+    kinds = ('median, degrees', 'mean, degrees', 'more than 90, %')
+    heads = [f'yaw error, {kind}: {name}' for kind in kinds for name in answers]
+    lines = [f'| placed by both | n, a run | {" | ".join(heads)} |']
+    lines.append('|---' * (len(heads) + 2) + '|')
+    for title in dict.fromkeys(objects.classes[objects.classes != 'traffic_cone']):
+        of = objects.classes == title
+        both = [of & (one.position < PLACED) & (other.position < PLACED) for one, other in runs]
+        if not any(chosen.any() for chosen in both):
+            continue
+        yaws = [
+            np.concatenate([run[side].yaw[chosen] for run, chosen in zip(runs, both)])
+            for side in range(2)
+        ]
+        cells = [f'{np.median(yaw):.1f}' for yaw in yaws] + [f'{yaw.mean():.1f}' for yaw in yaws]
+        cells += [f'{100 * (yaw > 90).mean():.0f}' for yaw in yaws]
+        lines.append(f'| {title} | {len(yaws[0]) / len(runs):.0f} | {" | ".join(cells)} |')
+    return '\n'.join(lines) + '\n'
+
+
 def _only(answers: Answers, chosen: np.ndarray) -> Answers:
     return Answers(*(field[chosen] for field in answers))
 
@@ -185,7 +218,8 @@ def compare(found: dict[str, list[Path]], content: dict) -> str:
     text = f'Runs: {seeds}. In brackets 95 % intervals over seeds and objects.\n'
     for name, peer in itertools.product(OURS, PEERS):
         if name in found and peer in found:
-            text += '\n' + table({name: answers[name], peer: answers[peer]}, objects)
+            pair = {name: answers[name], peer: answers[peer]}
+            text += '\n' + table(pair, objects) + '\n' + headings(pair, objects)
     return text
 
 

@@ -15,6 +15,7 @@ from compare_answers import (
     compare,
     finished,
     groups,
+    headings,
     table,
     without_front,
 )
@@ -115,6 +116,20 @@ def test_each_of_ours_is_compared_with_each_peer(tmp_path):
     heads = [line.split(' | ')[2:4] for line in text.splitlines() if line.startswith('| objects')]
     pairs = [[cell.rpartition(': ')[2] for cell in head] for head in heads]
     assert pairs == [[ours, peer] for ours in names[:2] for peer in names[2:]]
+
+
+def test_headings_are_compared_of_what_both_place():
+    classes = np.array(['car', 'car', 'car', 'bus', 'traffic_cone'])
+    objects = Objects(classes, np.full(5, 20.0), np.full(5, 4))
+
+    def answers(position, yaw):
+        return Answers(np.array(position), np.ones(5), np.array(yaw), np.zeros(5))
+
+    ours = [answers([0.1, 0.2, 0.1, 0.1, 0.1], [4, 120, 9, 5, 5]), answers([0.1] * 5, [1] * 5)]
+    peer = [answers([0.1, 0.1, 0.3, 0.4, 0.1], [6, 8, 9, 5, 5]), answers([0.3] * 5, [2] * 5)]
+    rows = headings({'ours': ours, 'peer': peer}, objects).splitlines()[2:]
+    # Two cars of the first runs, none of the second ones; no bus, and cones have no heading.
+    assert rows == ['| car | 1 | 62.0 | 7.0 | 62.0 | 7.0 | 50 | 0 |']
 
 
 def test_a_test_without_annotations_ends_in_one_line(tmp_path, monkeypatch):

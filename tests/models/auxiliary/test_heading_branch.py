@@ -3,7 +3,7 @@
 import math
 
 import torch
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from epropnp_det.models.auxiliary import join_headings, sight_heading
@@ -54,3 +54,13 @@ def test_what_is_sure_counts_more(yaw, other):
     assert found[0] == 0 and abs(math.remainder(found[3] - turn, 2 * math.pi)) < 1e-5
     by_hand = math.atan2(0.4 * math.sin(turn), 1 + 0.4 * math.cos(turn))
     assert abs(found[1] - by_hand) < 1e-9
+
+
+@given(ANGLES, ANGLES, st.floats(-20, 20), st.floats(1, 50), st.floats(0, 2), st.floats(0, 5))
+def test_a_pose_turns_round_if_the_mean_heading_is_behind_it(yaw, turn, x, z, length, weight):
+    heading = length * sight_heading(sight_pose(yaw + turn, x, z))
+    ahead = 1 + weight * length * math.cos(turn)  # the part of the mean along the pose's own
+    assume(abs(ahead) > 1e-6)
+    expected = torch.tensor([0.0 if ahead > 0 else math.pi], dtype=torch.float64)
+    turns = join_headings(sight_pose(yaw, x, z), heading, weight, front_only=True)
+    torch.testing.assert_close(turns, expected, atol=0, rtol=0)

@@ -7,6 +7,8 @@ that of the solver (docs/method.md 4.7); as published, no box is made of it.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from mmdet3d.models.builder import HEADS
 from torch import Tensor
@@ -35,19 +37,27 @@ def sight_heading(pose: Tensor) -> Tensor:
     return torch.stack([(forward * right).sum(1), (forward * sight).sum(1)], dim=1)
 
 
-def join_headings(pose: Tensor, heading: Tensor, weight: float) -> Tensor:
+def join_headings(pose: Tensor, heading: Tensor, weight: float, front_only: bool = False) -> Tensor:
     """By how much poses turn if their heading is the mean of theirs and another one, (n,).
+
+    The solver knows well along which line an object lies, and at times takes its back for its
+    front. A heading that was regressed in little time knows the front better and the line less:
+    then it had better decide about the front only.
 
     Args:
         pose: ``[x, y, z, yaw]``, (n, 4).
         heading: Direction against the line of sight as of :func:`sight_heading`, as long as it is
             certain, (n, 2).
         weight: What a unit heading counts beside the pose's own.
+        front_only: Whether a pose only turns round, by pi, where the mean lies behind it.
     """
     own = sight_heading(pose)
     joined = own + weight * heading
+    ahead = (own * joined).sum(1)
+    if front_only:
+        return (ahead < 0).to(pose) * math.pi
     # Both are seen from above with x to the right, and yaw turns x towards -z.
-    return torch.atan2(own[:, 1] * joined[:, 0] - own[:, 0] * joined[:, 1], (own * joined).sum(1))
+    return torch.atan2(own[:, 1] * joined[:, 0] - own[:, 0] * joined[:, 1], ahead)
 
 
 @HEADS.register_module()

@@ -75,6 +75,7 @@ class EProPnPHead(BaseMono3DDenseHead):
             all), ``ground`` (fields of :class:`Ground`: objects stand on one plane, where the
             mounting of the camera is known; None, as published: anywhere), ``heading_weight`` (what
             the answer of ``heading`` counts beside the solver's; 0, as published: nothing),
+            ``heading_front_only`` (whether it only says which end is the front),
             ``with_samples`` (whether detections carry their posterior), ``normalize_views`` (False:
             official flip test, its posterior is too narrow, docs/differences.md W26) and ``seed``.
         init_cfg: Initialisation config of mmcv.
@@ -316,7 +317,8 @@ class EProPnPHead(BaseMono3DDenseHead):
             generator=generator,
         )
         if heading is not None:
-            turns = join_headings(solution.pose, heading, cfg['heading_weight'])
+            front_only = cfg.get('heading_front_only', False)
+            turns = join_headings(solution.pose, heading, cfg['heading_weight'], front_only)
             solution = turned(solution, turns)
         return decode_detections(
             candidates,

@@ -71,13 +71,12 @@ class EProPnPHead(BaseMono3DDenseHead):
         test_cfg: ``score_thr`` (on class score x centerness), ``max_per_img`` candidates,
             ``nms_iou2d``, ``nms_iou_bev``, ``fast_mode`` (Gauss-Newton instead of trust region),
             ``mc_score_ratio`` (share of the posterior in the 3D score), ``class_rivalry`` (how much
-            detections of other classes on the same pixels lower a score; 0, as published: not at
-            all), ``ground`` (fields of :class:`Ground`: objects stand on one plane, where the
-            mounting of the camera is known; None, as published: anywhere), ``heading_weight`` (what
-            the answer of ``heading`` counts beside the solver's; 0, as published: nothing),
-            ``heading_front_only`` (whether it only says which end is the front),
-            ``with_samples`` (whether detections carry their posterior), ``normalize_views`` (False:
-            official flip test, its posterior is too narrow, docs/differences.md W26) and ``seed``.
+            other classes on the same pixels lower a score; 0, as published: not at all), ``ground``
+            (fields of :class:`Ground`: objects stand on one plane, where the camera's mounting is
+            known; None, as published: anywhere), ``heading_weight`` (what the answer of ``heading``
+            counts beside the solver's; 0, as published: nothing), ``heading_front_only`` (it only
+            tells the front), ``with_samples`` (whether detections carry their posterior),
+            ``normalize_views`` (False: as official, too narrow, docs/differences.md W26), ``seed``.
         init_cfg: Initialisation config of mmcv.
 
     Raises:

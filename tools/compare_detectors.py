@@ -202,7 +202,7 @@ def draw(runs: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> None:
             if values:
                 panel.plot([place, place], [min(values), max(values)], color=f'C{place}')
                 panel.plot([place] * len(values), values, 'o', color=f'C{place}')
-        panel.set_title(f'{metric} ({"more" if sign > 0 else "less"} is better)', fontsize=8)
+        panel.set_title(f'{metric}\n({"more" if sign > 0 else "less"} is better)', fontsize=8)
         panel.set_xticks(range(len(runs)), list(runs), fontsize=7, rotation=30, ha='right')
         panel.set_xlim(-0.5, len(runs) - 0.5)
         panel.set_ylim(0, 1.1 * panel.get_ylim()[1])
